@@ -1,0 +1,5 @@
+//! Configuration: one struct per concern.
+
+mod secret;
+
+pub use secret::Secret;

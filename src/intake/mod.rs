@@ -1,0 +1,1 @@
+//! Who may speak and what they said: signatures, mapping, schema, draft.

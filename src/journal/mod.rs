@@ -1,0 +1,1 @@
+//! The only module that names rusqlite: every request is its journal.

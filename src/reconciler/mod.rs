@@ -1,0 +1,1 @@
+//! Turns: load, decide, perform, append.

@@ -1,0 +1,1 @@
+//! vCenter client.
