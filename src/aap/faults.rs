@@ -1,0 +1,1 @@
+//! Faults (filled in below).
