@@ -211,10 +211,11 @@ impl VmSpec {
         }
     }
 
-    /// What two live requests may not share: the VM's place and name, without regard to case.
+    /// What two live requests may not share: the VM's host in the inventories of one controller, which holds its
+    /// claim. It is stricter than the VM's place in vCenter, where the name may stand once in each folder.
     #[must_use]
     pub fn place_key(&self) -> String {
-        format!("{}/{}/{}/{}", self.vcenter, self.datacenter, self.folder, self.vm_name).to_lowercase()
+        format!("{}/{}", self.controller.to_lowercase(), self.host_name())
     }
 }
 
