@@ -98,7 +98,8 @@ async fn readings(controller: &Controller, ids: &[i64]) -> Result<BTreeMap<i64, 
         match controller.run(missing).await {
             Ok(Some(run)) => {
                 let status = RunStatus::from_name(run.status.as_str());
-                let reading = RunReading { status, stages: BTreeMap::new(), explanation: run.job_explanation };
+                let reading =
+                    RunReading { status, stages: BTreeMap::new(), explanation: run.job_explanation };
                 found.insert(run.id, reading);
             }
             Ok(None) | Err(ReadError::Forbidden { .. }) => {}

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_breaker_opens_for_a_while_and_closes_at_the_first_success() {
-        let at = |secs| Timestamp::from_second(1_000 + secs).unwrap();
+        let at = |secs: i64| Timestamp::from_second(1_000 + secs).unwrap();
         let breaker = Breaker::default();
         assert_eq!(breaker.open_until(at(0)), None);
         breaker.open(at(0), "401");

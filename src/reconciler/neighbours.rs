@@ -120,7 +120,8 @@ impl ControllerHandle {
     /// The same, read now.
     pub(super) async fn workflow_now(&self) -> Result<Option<WorkflowTemplate>, ReadError> {
         let organization = self.setup.organization.as_deref();
-        let Some(template) = self.client.workflow_job_template(&self.setup.workflow, organization).await? else {
+        let Some(template) = self.client.workflow_job_template(&self.setup.workflow, organization).await?
+        else {
             self.workflow.forget();
             return Ok(None);
         };

@@ -99,7 +99,9 @@ impl<'a> Live<'a> {
                 Err(outcome) => outcome,
                 Ok(prepared) => {
                     if let Some(intent) = action.intent() {
-                        let Some(state) = self.write_intent(intent).await else { return self.still_running() };
+                        let Some(state) = self.write_intent(intent).await else {
+                            return self.still_running();
+                        };
                         self.state = state;
                     }
                     match Scene::of(&self.shared.neighbours, &self.state) {
@@ -268,7 +270,8 @@ async fn load(shared: &Arc<Shared>, id: &RequestId) -> Option<State> {
 
 /// Exponential with full jitter on the upper half: `random` decides within it.
 fn backoff(misses: u32, random: u64) -> Duration {
-    let doubled = BACKOFF_FIRST_MS.saturating_mul(1u64.checked_shl(misses.saturating_sub(1)).unwrap_or(u64::MAX));
+    let doubled =
+        BACKOFF_FIRST_MS.saturating_mul(1u64.checked_shl(misses.saturating_sub(1)).unwrap_or(u64::MAX));
     let longest = doubled.min(BACKOFF_LONGEST_MS);
     Duration::from_millis(longest / 2 + random % (longest / 2 + 1))
 }

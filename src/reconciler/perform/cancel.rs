@@ -10,7 +10,9 @@ pub(super) async fn cancel(scene: &Scene<'_>, workflow_job: i64) -> Outcome {
         CancelAnswer::Requested => Outcome::CancelSent,
         CancelAnswer::AlreadyOver => Outcome::CancelTooLate,
         CancelAnswer::Refused { status: 404, .. } => Outcome::CancelTooLate,
-        CancelAnswer::Refused { status, detail } => unwritten(format!("cancel was refused: {status} {detail}")),
+        CancelAnswer::Refused { status, detail } => {
+            unwritten(format!("cancel was refused: {status} {detail}"))
+        }
         CancelAnswer::Unknown { why } => unwritten(why),
     }
 }

@@ -97,9 +97,12 @@ fn replaced(write: HostWrite, claim: &Map<String, Value>) -> Put {
         }
         HostWrite::AlreadyThere => Put::Not(unwritten("the claim appeared while it was being written")),
         HostWrite::Gone => Put::Not(unwritten("the claim's host is gone")),
-        HostWrite::Busy { detail } => Put::Not(unwritten(format!("the claims inventory is in use: {detail}"))),
+        HostWrite::Busy { detail } => {
+            Put::Not(unwritten(format!("the claims inventory is in use: {detail}")))
+        }
         HostWrite::Refused { violations } => {
-            let said: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.message)).collect();
+            let said: Vec<String> =
+                violations.iter().map(|v| format!("{}: {}", v.field, v.message)).collect();
             Put::Not(unwritten(format!("the claim was refused: {}", said.join("; "))))
         }
         HostWrite::NotNow { status, detail, .. } => Put::Not(unwritten(format!("{status}: {detail}"))),

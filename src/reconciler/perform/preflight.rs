@@ -52,8 +52,7 @@ pub(super) async fn preflight(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
 fn may_be_ours(task: &CloneTask, spec: &VmSpec) -> bool {
     task.targets.is_empty()
         || task.targets.iter().any(|target| {
-            target.name == spec.vm_name
-                && target.folder.as_ref().is_none_or(|folder| *folder == spec.folder)
+            target.name == spec.vm_name && target.folder.as_ref().is_none_or(|folder| *folder == spec.folder)
         })
 }
 

@@ -23,8 +23,7 @@ pub(super) async fn verify(scene: &Scene<'_>) -> Outcome {
         Ok(host) => host,
         Err(outcome) => return outcome,
     };
-    let host_facts =
-        host.as_ref().map(|host| HostFacts { id: host.id, variables: host.variables.clone() });
+    let host_facts = host.as_ref().map(|host| HostFacts { id: host.id, variables: host.variables.clone() });
     let facts = VerificationFacts { vms, host: host_facts };
     let found = differences(spec, &vm_uid, scene.state.id.as_str(), &facts);
     match (found.is_empty(), facts.vms.into_iter().next(), host) {
