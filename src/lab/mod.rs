@@ -1,1 +1,3 @@
 //! A model of the neighbours behind real HTTP.
+
+pub mod controller;
