@@ -1,1 +1,2 @@
 //! REST face.
+pub mod server;

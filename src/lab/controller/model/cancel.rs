@@ -104,8 +104,9 @@ impl Controller {
             }
         }
         if none_left {
-            for node in self.rows.workflow_nodes.values_mut() {
-                if node.workflow_job == workflow_job && node.job.is_none() {
+            let ids = self.rows.nodes_by_run.get(&workflow_job).cloned().unwrap_or_default();
+            for id in ids {
+                if let Some(node) = self.rows.workflow_nodes.get_mut(&id).filter(|node| node.job.is_none()) {
                     node.do_not_run = true;
                 }
             }
@@ -126,7 +127,9 @@ impl Controller {
             return Err(Refusal::Forbidden("Cannot delete running job resource.".to_owned()));
         }
         self.rows.workflow_jobs.remove(&id);
-        self.rows.workflow_nodes.retain(|_, node| node.workflow_job != id);
+        for node in self.rows.nodes_by_run.remove(&id).into_iter().flatten() {
+            self.rows.workflow_nodes.remove(&node);
+        }
         for job in self.rows.jobs.values_mut() {
             let orphan = job.workflow_node.is_some_and(|node| !self.rows.workflow_nodes.contains_key(&node));
             if orphan {

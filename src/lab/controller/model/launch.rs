@@ -108,6 +108,7 @@ impl Controller {
     pub(super) fn commit(&mut self, id: Id, now: Timestamp) {
         if let Some(job) = self.rows.uncommitted.remove(&id) {
             self.rows.workflow_jobs.insert(id, job);
+            self.committed.push(id);
             self.schedule_pass(Pass::TaskManager, after(now, self.tempo.task_manager_ms));
         }
     }
@@ -140,6 +141,7 @@ impl Controller {
                 created: now,
                 modified: now,
             };
+            self.rows.nodes_by_run.entry(workflow_job).or_default().push(row.id);
             self.rows.workflow_nodes.insert(row.id, row);
         }
     }

@@ -16,6 +16,7 @@ pub mod hosts;
 pub mod launch;
 pub mod notices;
 pub mod passes;
+pub mod reads;
 pub mod refusal;
 pub mod relaunch;
 pub mod rows;
@@ -56,6 +57,7 @@ pub struct Controller {
     passes_due: BTreeMap<Pass, Timestamp>,
     pub(in crate::lab) rows: Rows,
     notices: Vec<Notice>,
+    committed: Vec<Id>,
 }
 
 /// Every table.
@@ -78,6 +80,8 @@ pub(in crate::lab) struct Rows {
     /// Launches whose transaction has not committed: their ids are taken, nobody sees them.
     pub uncommitted: BTreeMap<Id, WorkflowJob>,
     pub workflow_nodes: BTreeMap<Id, WorkflowJobNode>,
+    /// The nodes of each workflow job: an index over `workflow_nodes`.
+    pub nodes_by_run: BTreeMap<Id, Vec<Id>>,
     pub jobs: BTreeMap<Id, Job>,
     pub approvals: BTreeMap<Id, WorkflowApproval>,
     pub notification_templates: BTreeMap<Id, NotificationTemplate>,
@@ -132,6 +136,7 @@ impl Controller {
             passes_due: BTreeMap::new(),
             rows: Rows::default(),
             notices: Vec::new(),
+            committed: Vec::new(),
         }
     }
 
@@ -213,6 +218,11 @@ impl Controller {
     /// [`Controller::notice_failed`].
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// The workflow jobs that have become visible since the last call.
+    pub fn take_committed(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.committed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two managers. A task manager pass takes up what is pending; a workflow manager pass looks at every
 //! running workflow job and commits all its changes together (CONTRACT.md §5 "Tempo").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -36,22 +36,24 @@ pub struct JobEnd {
 }
 
 impl Controller {
-    /// The jobs that are running, in order of their ids.
+    /// The numbers of the jobs that are running, in order.
     #[must_use]
-    pub fn running_jobs(&self) -> Vec<RunningJob> {
-        let running = self.rows.jobs.values().filter(|job| job.status == Status::Running);
-        running
-            .filter_map(|job| {
-                let node = job.workflow_node.and_then(|id| self.rows.workflow_nodes.get(&id));
-                Some(RunningJob {
-                    id: job.id,
-                    playbook: job.playbook.clone(),
-                    workflow_job: node.map(|node| node.workflow_job),
-                    extra_vars: job.extra_vars.clone(),
-                    started: job.started?,
-                })
-            })
-            .collect()
+    pub fn running_job_ids(&self) -> BTreeSet<Id> {
+        self.rows.jobs.values().filter(|job| job.status == Status::Running).map(|job| job.id).collect()
+    }
+
+    /// What the playbook of a running job is given; `None` when it does not run.
+    #[must_use]
+    pub fn running_job(&self, id: Id) -> Option<RunningJob> {
+        let job = self.rows.jobs.get(&id).filter(|job| job.status == Status::Running)?;
+        let node = job.workflow_node.and_then(|id| self.rows.workflow_nodes.get(&id));
+        Some(RunningJob {
+            id: job.id,
+            playbook: job.playbook.clone(),
+            workflow_job: node.map(|node| node.workflow_job),
+            extra_vars: job.extra_vars.clone(),
+            started: job.started?,
+        })
     }
 
     /// A running job's playbook has ended. Status and artifacts become visible together (CONTRACT.md §7);
@@ -215,7 +217,8 @@ impl Controller {
 
     /// The nodes of a workflow job, in order of their ids.
     pub fn nodes_of(&self, workflow_job: Id) -> impl Iterator<Item = &WorkflowJobNode> {
-        self.rows.workflow_nodes.values().filter(move |node| node.workflow_job == workflow_job)
+        let ids = self.rows.nodes_by_run.get(&workflow_job).into_iter().flatten();
+        ids.filter_map(|id| self.rows.workflow_nodes.get(id))
     }
 
     /// The status of any unified job.
