@@ -1,0 +1,1 @@
+//! The SOAP front of the lab's vSphere model.
