@@ -67,6 +67,20 @@ impl Vsphere {
         Ok(at)
     }
 
+    /// Makes a VM folder called `name` in the VM folder `parent`.
+    ///
+    /// # Errors
+    /// `ManagedObjectNotFound`, `NotSupported` when `parent` is no VM folder, `DuplicateName`, `InvalidName`.
+    pub fn create_vm_folder(&mut self, parent: Moid, name: &str) -> Result<Moid, Fault> {
+        if !self.exists(parent) {
+            return Err(Fault::gone(parent));
+        }
+        if parent.kind() != Kind::VmFolder {
+            return Err(Fault::NotSupported);
+        }
+        self.make_folder(Kind::VmFolder, name, parent)
+    }
+
     pub(super) fn next_moid(&mut self, kind: Kind) -> Moid {
         let number = self.next_number;
         self.next_number += 1;
