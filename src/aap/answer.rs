@@ -32,7 +32,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Takes an answer apart. The token is taken out of anything that is not a success, should a proxy echo it.
+    /// Takes an answer apart. The token is taken out of whatever may end in an error, should somebody echo it: of
+    /// all but a success in JSON, of which errors quote nothing.
     pub(super) fn new(
         status: u16,
         headers: &HeaderMap,
@@ -42,29 +43,23 @@ impl Answer {
     ) -> Self {
         let clean = |text: &str| text.replace(token.expose(), "[redacted]");
         let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(clean);
-        let body = if (200..300).contains(&status) {
-            body
-        } else {
-            clean(&String::from_utf8_lossy(&body)).into_bytes()
-        };
+        let content_type = header(CONTENT_TYPE).unwrap_or_default();
+        let is_success = (200..300).contains(&status) && is_json(&content_type);
+        let body = if is_success { body } else { clean(&String::from_utf8_lossy(&body)).into_bytes() };
         Self {
             status,
             date: header(DATE).and_then(|text| http_date(&text)),
             product_name: header(HeaderName::from_static("x-api-product-name")),
             retry_after_secs: header(RETRY_AFTER).and_then(|text| retry_after(&text, now)),
             location: header(LOCATION),
-            content_type: header(CONTENT_TYPE).unwrap_or_default(),
+            content_type,
             body,
         }
     }
 
-    fn is_json(&self) -> bool {
-        self.content_type.starts_with("application/json")
-    }
-
     /// The body as the controller's own JSON object, or `None` when something else spoke.
     pub(super) fn controller_json(&self) -> Option<Map<String, Value>> {
-        if !self.is_json() {
+        if !is_json(&self.content_type) {
             return None;
         }
         serde_json::from_slice(&self.body).ok()
@@ -72,7 +67,7 @@ impl Answer {
 
     /// A success's body as `T`.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, String> {
-        if !self.is_json() {
+        if !is_json(&self.content_type) {
             return Err(format!("{} is not JSON", self.describe()));
         }
         // serde's message may quote a value; only the kind of trouble and its place are told.
@@ -131,6 +126,10 @@ impl Answer {
             text => format!("HTTP {} ({kind}): {text}", self.status),
         }
     }
+}
+
+fn is_json(content_type: &str) -> bool {
+    content_type.starts_with("application/json")
 }
 
 /// What is known when a write did not succeed.

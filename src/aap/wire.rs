@@ -283,11 +283,11 @@ pub(super) struct HostRef {
 
 /// A summary of something that was deleted is `{}` (recorded: a job whose workflow job was deleted), not `null`.
 fn unless_empty<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
-    match Value::deserialize(from)? {
-        Value::Null => Ok(None),
-        Value::Object(map) if map.is_empty() => Ok(None),
-        summary => serde_json::from_value(summary).map(Some).map_err(D::Error::custom),
+    let summary = Value::deserialize(from)?;
+    if summary.is_null() || summary.as_object().is_some_and(Map::is_empty) {
+        return Ok(None);
     }
+    serde_json::from_value(summary).map(Some).map_err(D::Error::custom)
 }
 
 macro_rules! rows {
