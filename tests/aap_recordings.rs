@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use causeway::aap::{
     ApprovalAnswer, Artifacts, CancelAnswer, Controller, ControllerConfig, GroupAdd, HostWrite, LaunchAnswer,
-    LaunchBody, LaunchType, ReadError, RunStatus,
+    LaunchBody, LaunchType, NotificationEvent, ReadError, RunStatus,
 };
 use causeway::clock::ManualClock;
 use causeway::config::Secret;
@@ -472,6 +472,29 @@ async fn template_nodes_tell_what_they_run_and_whether_it_may_be_read() {
     assert_eq!(nodes[0].template_type.as_deref(), Some("job"));
     let readable: Vec<Option<bool>> = nodes.iter().map(|node| node.readable).collect();
     assert_eq!(readable, [Some(true), Some(false), Some(false), Some(false), Some(false)]);
+}
+
+#[actix_web::test]
+async fn notification_templates_are_listed_by_event_without_their_secret_headers() {
+    let replay = Replay::start(&[]);
+    for event in ["started", "error"] {
+        let path = format!("/api/v2/workflow_job_templates/22/notification_templates_{event}/");
+        replay.play_at("wfjob_by_template_status", &path); // an empty list
+    }
+    let mut ordered = recording("wfjt_notification_success_list"); // recorded by name; the client asks by id
+    ordered.body["results"].as_array_mut().unwrap().reverse();
+    replay.play(ordered);
+    let found = replay.controller.notification_attachments(22).await.unwrap();
+    let shown: Vec<(i64, &str, bool)> =
+        found.iter().map(|one| (one.id, one.url.as_deref().unwrap(), one.has_custom_body)).collect();
+    assert_eq!(
+        shown,
+        [(1, "http://127.0.0.1:9009/default", false), (8, "http://127.0.0.1:9009/custom", true)]
+    );
+    assert!(
+        found.iter().all(|one| one.event == NotificationEvent::Success && one.notification_type == "webhook")
+    );
+    assert!(!format!("{found:?}").contains("s3cret"));
 }
 
 #[actix_web::test]
