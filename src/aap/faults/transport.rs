@@ -319,6 +319,13 @@ async fn the_token_is_in_no_debug_text_and_no_error_even_when_the_server_echoes_
             }
             ("GET", "/api/v2/workflow_jobs/4/") => Reply::With(200, "", "text/html", echo),
             ("GET", "/api/v2/workflow_jobs/5/") => Reply::Json(200, json!({"id": TOKEN})),
+            // Where an excerpt ends in the middle of the token.
+            ("GET", "/api/v2/workflow_jobs/6/") => {
+                Reply::With(500, "", "text/html", format!("{}{TOKEN}", "x".repeat(114)))
+            }
+            ("GET", "/api/v2/workflow_jobs/7/") => {
+                Reply::Json(400, json!({"detail": format!("{}{TOKEN}", "x".repeat(494))}))
+            }
             ("POST", _) => Reply::Json(400, json!({"extra_vars": [echo]})),
             _ => Reply::Json(404, json!({})),
         }
@@ -326,7 +333,7 @@ async fn the_token_is_in_no_debug_text_and_no_error_even_when_the_server_echoes_
     .await;
     let client = server.client();
     let mut texts = vec![format!("{client:?} {:?}", client.config())];
-    for id in 1..=5 {
+    for id in 1..=7 {
         let error = client.run(id).await.unwrap_err();
         texts.push(format!("{error} {error:?}"));
     }
@@ -336,8 +343,20 @@ async fn the_token_is_in_no_debug_text_and_no_error_even_when_the_server_echoes_
         .iter()
         .filter(|request| request.header("authorization") == Some("Bearer s3cretT0ken"))
         .count();
-    assert_eq!(sent, 9, "it was sent each time, four times where the answer was a 500");
+    assert_eq!(sent, 14, "it was sent each time, four times where the answer was a 500");
     for text in texts {
-        assert!(!text.contains(TOKEN), "{text}");
+        assert!(!text.contains(&TOKEN[..5]), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_short_token_garbles_neither_answers_nor_errors() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/api/v2/workflow_jobs/4/" => ok_run(),
+        _ => Reply::Json(400, json!({"detail": "that is not it"})),
+    })
+    .await;
+    let client = server.client_with(|cfg| cfg.token = crate::config::Secret::new("t"));
+    assert!(client.run(4).await.unwrap().is_some());
+    assert!(client.run(5).await.unwrap_err().to_string().ends_with("HTTP 400: that is not it"));
 }
