@@ -16,6 +16,8 @@ use crate::config::Secret;
 const EXCERPT_CHARS_MAX: usize = 120;
 /// How much of one of the controller's sentences is kept, in characters.
 const MESSAGE_CHARS_MAX: usize = 500;
+/// A controller's tokens have 30 characters; a shorter one (the lab's) is no secret.
+const TOKEN_CHARS_MIN: usize = 8;
 /// How many faults of one answer are kept.
 const VIOLATIONS_MAX: usize = 50;
 
@@ -29,10 +31,12 @@ pub(super) struct Answer {
     location: Option<String>,
     content_type: String,
     body: Vec<u8>,
+    token: Secret,
 }
 
 impl Answer {
-    /// Takes an answer apart. The token is taken out of anything that is not a success, should a proxy echo it.
+    /// Takes an answer apart. `token` is kept to be taken out of whatever is told of the answer, should somebody
+    /// echo it.
     pub(super) fn new(
         status: u16,
         headers: &HeaderMap,
@@ -40,39 +44,41 @@ impl Answer {
         token: &Secret,
         now: Timestamp,
     ) -> Self {
-        let clean = |text: &str| text.replace(token.expose(), "[redacted]");
-        let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(clean);
-        let body = if (200..300).contains(&status) {
-            body
-        } else {
-            clean(&String::from_utf8_lossy(&body)).into_bytes()
-        };
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Self {
             status,
             date: header(DATE).and_then(|text| http_date(&text)),
-            product_name: header(HeaderName::from_static("x-api-product-name")),
+            product_name: header(HeaderName::from_static("x-api-product-name")).map(|name| excerpt(&name)),
             retry_after_secs: header(RETRY_AFTER).and_then(|text| retry_after(&text, now)),
             location: header(LOCATION),
             content_type: header(CONTENT_TYPE).unwrap_or_default(),
             body,
+            token: token.clone(),
         }
     }
 
-    fn is_json(&self) -> bool {
-        self.content_type.starts_with("application/json")
+    /// The body for telling of it: without the token, and not yet cut, so that no half of a token is left over.
+    fn text(&self) -> String {
+        self.clean(&String::from_utf8_lossy(&self.body))
+    }
+
+    /// The text without the token. What is shorter than any token is left alone: it would garble every sentence.
+    fn clean(&self, text: &str) -> String {
+        let token = self.token.expose();
+        if token.len() < TOKEN_CHARS_MIN { text.to_owned() } else { text.replace(token, "[redacted]") }
     }
 
     /// The body as the controller's own JSON object, or `None` when something else spoke.
     pub(super) fn controller_json(&self) -> Option<Map<String, Value>> {
-        if !self.is_json() {
+        if !is_json(&self.content_type) {
             return None;
         }
-        serde_json::from_slice(&self.body).ok()
+        serde_json::from_str(&self.text()).ok()
     }
 
     /// A success's body as `T`.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, String> {
-        if !self.is_json() {
+        if !is_json(&self.content_type) {
             return Err(format!("{} is not JSON", self.describe()));
         }
         // serde's message may quote a value; only the kind of trouble and its place are told.
@@ -120,17 +126,22 @@ impl Answer {
             return format!("HTTP {}: {}", self.status, detail(&json));
         }
         if (300..400).contains(&self.status) {
-            let to = self.location.as_deref().unwrap_or("nowhere");
+            let to = self.clean(self.location.as_deref().unwrap_or("nowhere"));
             let to = to.split(['?', '#']).next().unwrap_or_default();
             return format!("HTTP {}: redirect to {}, not followed", self.status, excerpt(to));
         }
-        let kind = self.content_type.split(';').next().unwrap_or_default();
+        let kind = self.clean(&self.content_type);
+        let kind = kind.split(';').next().unwrap_or_default();
         let kind = if kind.is_empty() { "no content type".to_owned() } else { excerpt(kind) };
-        match excerpt(&String::from_utf8_lossy(&self.body)) {
+        match excerpt(&self.text()) {
             text if text.is_empty() => format!("HTTP {} ({kind})", self.status),
             text => format!("HTTP {} ({kind}): {text}", self.status),
         }
     }
+}
+
+fn is_json(content_type: &str) -> bool {
+    content_type.starts_with("application/json")
 }
 
 /// What is known when a write did not succeed.
@@ -180,7 +191,7 @@ impl Lost {
 }
 
 /// Every sentence of a 400, with the field it belongs to. Shapes: CONTRACT.md §2, "Validation errors".
-pub(super) fn violations(json: &Map<String, Value>) -> Vec<Violation> {
+fn violations(json: &Map<String, Value>) -> Vec<Violation> {
     let mut found = Vec::new();
     for (field, value) in json {
         collect(field, value, &mut found);
@@ -223,7 +234,7 @@ fn survey_variable(text: &str) -> Option<String> {
 }
 
 /// The controller's own sentence, else all its violations in one line.
-pub(super) fn detail(json: &Map<String, Value>) -> String {
+fn detail(json: &Map<String, Value>) -> String {
     for key in ["detail", "error", "msg"] {
         if let Some(Value::String(text)) = json.get(key) {
             return cut(text, MESSAGE_CHARS_MAX);

@@ -57,9 +57,9 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    /// The end of the request that starts now.
-    fn of_this_request(&self) -> Instant {
-        (Instant::now() + self.each).min(self.end)
+    /// The end of a request that starts at `start`.
+    fn of_request(&self, start: Instant) -> Instant {
+        (start + self.each).min(self.end)
     }
 }
 
@@ -175,7 +175,7 @@ impl Controller {
         with_token: bool,
         deadline: Deadline,
     ) -> Result<(T, Answer), ReadError> {
-        let until = deadline.of_this_request();
+        let until = deadline.of_request(Instant::now());
         let mut call =
             Call { method: Method::GET, path, query, body: None, request_id: self.request_id(), with_token };
         let mut attempt = 1;
@@ -213,7 +213,7 @@ impl Controller {
         let base = self.base_path(deadline).await.map_err(|error| Lost::not_sent(&error.to_string()))?;
         let call =
             Call { method, path: format!("{base}{path}"), query: &[], body, request_id, with_token: true };
-        self.attempt(&call, 1, deadline.of_this_request()).await
+        self.attempt(&call, 1, deadline.of_request(Instant::now())).await
     }
 
     /// How long to wait before the read is tried again, or `None` when it is not.
@@ -320,4 +320,50 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::Secret;
+
+    fn client(seed: u64) -> Controller {
+        let mut cfg = ControllerConfig::new("lab", "http://127.0.0.1:1", Secret::new("t"));
+        (cfg.backoff_first_ms, cfg.backoff_longest_ms, cfg.call_deadline_secs) = (100, 1_000, 10);
+        Controller::with_seed(cfg, Arc::new(SystemClock), seed).unwrap()
+    }
+
+    #[test]
+    fn pauses_have_full_jitter_under_a_bound_that_doubles_up_to_the_longest() {
+        let client = client(1);
+        for (attempt, bound_ms) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (40, 1_000)] {
+            let pauses: Vec<u128> = (0..200).map(|_| client.jittered(attempt).as_millis()).collect();
+            let (least, most) = (*pauses.iter().min().unwrap(), *pauses.iter().max().unwrap());
+            assert!(
+                most <= bound_ms && most > bound_ms * 8 / 10 && least < bound_ms / 5,
+                "{attempt}: {least} {most}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_seed_is_one_sequence_of_pauses_and_request_ids() {
+        let sequence = |client: Controller| {
+            (0..5).map(|n| (client.jittered(n), client.request_id())).collect::<Vec<_>>()
+        };
+        assert_eq!(sequence(client(7)), sequence(client(7)));
+        assert_ne!(sequence(client(7)), sequence(client(8)));
+        assert_eq!(client(7).request_id().get_version_num(), 4);
+    }
+
+    #[test]
+    fn a_call_of_many_requests_ends_after_four_deadlines_and_each_request_after_one() {
+        let deadline = client(1).deadline();
+        let start = deadline.end - Duration::from_secs(40);
+        let end_of_request_after =
+            |secs| (deadline.of_request(start + Duration::from_secs(secs)) - start).as_secs();
+        assert_eq!([0, 25, 35, 50].map(end_of_request_after), [10, 35, 40, 40]);
+    }
 }

@@ -8,9 +8,9 @@ use thiserror::Error;
 
 use crate::config::Secret;
 
-/// Idle connections are given up before a usual proxy (nginx: 75 s) gives them up on us, so that a launch is not
-/// written into a connection that is being closed.
-const IDLE_CONNECTION_SECS: u64 = 15;
+/// Idle connections are given up before a server gives them up on us (nginx: 75 s, many others: 5 s), so that a launch
+/// is not written into a connection that is just being closed.
+const IDLE_CONNECTION_SECS: u64 = 4;
 /// A host that does not answer the connect at all is given up sooner than a slow answer.
 const CONNECT_SECS_MAX: u64 = 5;
 

@@ -1,1 +1,0 @@
-//! Faults (filled in below).
