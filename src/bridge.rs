@@ -36,7 +36,10 @@ impl Bridge {
     /// [`StartError`] names what could not be started. Nothing runs then.
     pub async fn start(config: Config, clock: SharedClock) -> Result<Self, StartError> {
         let neighbours = neighbours(&config, &clock)?;
-        let journal = Journal::open(JournalOptions::new(&config.journal.path), clock.clone())?;
+        let journal = Journal::open(
+            JournalOptions { path: config.journal.path.clone(), ..JournalOptions::default() },
+            clock.clone(),
+        )?;
         let reconciler =
             Reconciler::start(journal.clone(), neighbours, config.policy.clone(), Limits::default()).await?;
         Ok(Self { address: config.http.listen, journal, reconciler })

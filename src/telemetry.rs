@@ -9,7 +9,9 @@ use tracing_subscriber::EnvFilter;
 /// The log could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("{0:?} is no log filter: a level (error, warn, info, debug, trace) or directives such as causeway=debug")]
+    #[error(
+        "{0:?} is no log filter: a level (error, warn, info, debug, trace) or directives such as causeway=debug"
+    )]
     Filter(String),
     #[error("the log was started before")]
     Twice,

@@ -36,7 +36,10 @@ enum JournalCommand {
 pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.file.is_file(), "there is no journal at {}", args.file.display());
     super::runtime()?.block_on(async {
-        let journal = Journal::open(JournalOptions::new(&args.file), Arc::new(SystemClock))?;
+        let journal = Journal::open(
+            JournalOptions { path: args.file.clone(), ..JournalOptions::default() },
+            Arc::new(SystemClock),
+        )?;
         let done = match &args.command {
             JournalCommand::Verify => verify(&journal, output).await,
             JournalCommand::Show { id } => show(&journal, id, output).await,
@@ -50,7 +53,7 @@ pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCod
 async fn verify(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> {
     let report = journal.verify().await?;
     let faults: Vec<String> = report.faults.iter().map(|fault| format!("{fault:?}")).collect();
-    let head = report.head.as_ref().map(|head| head.hash.to_string());
+    let head = report.head.as_ref().map(|head| hex(&head.hash));
     let document = json!({
         "sound": report.is_sound(), "requests": report.requests, "events": report.events,
         "checkpoints": report.checkpoints, "head": head, "faults": faults, "faults_total": report.faults_total,
@@ -76,7 +79,7 @@ async fn show(journal: &Journal, id: &str, output: &Output) -> anyhow::Result<Ex
     for recorded in &events {
         let document = json!({
             "position": recorded.position, "seq": recorded.seq, "at": recorded.at, "type": recorded.kind,
-            "hash": recorded.hash.to_string(), "event": recorded.event,
+            "hash": hex(&recorded.hash), "event": recorded.event,
         });
         output.tell(&document, || {
             let mut lines = story::lines(&recorded.event).into_iter();
@@ -94,4 +97,8 @@ async fn rebuild(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode>
     let document = json!({"requests": report.requests, "events": report.events});
     output.tell(&document, || format!("rebuilt {} requests from {} events", report.requests, report.events));
     Ok(ExitCode::SUCCESS)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

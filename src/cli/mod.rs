@@ -53,7 +53,13 @@ pub enum Command {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigArg {
     /// The configuration.
-    #[arg(long, short, env = "CAUSEWAY_CONFIG", value_name = "FILE", default_value = "/etc/causeway/causeway.toml")]
+    #[arg(
+        long,
+        short,
+        env = "CAUSEWAY_CONFIG",
+        value_name = "FILE",
+        default_value = "/etc/causeway/causeway.toml"
+    )]
     pub config: PathBuf,
 }
 

@@ -118,7 +118,8 @@ impl Api {
         body: Option<Vec<u8>>,
         headers: &[(&str, String)],
     ) -> anyhow::Result<Value> {
-        let path = if path.is_empty() || path.starts_with('?') { path.to_owned() } else { format!("/{path}") };
+        let path =
+            if path.is_empty() || path.starts_with('?') { path.to_owned() } else { format!("/{path}") };
         let url = self.url.join(&format!("/api/v1/vm-requests{path}"))?;
         let mut call = self.http.request(method, url).bearer_auth(&self.token);
         for (name, value) in headers {

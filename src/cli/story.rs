@@ -21,7 +21,8 @@ type Told = (Style, String, Vec<String>);
 fn told(event: &Event) -> Told {
     match event {
         Event::Received(received) => {
-            let ticket = received.ticket.as_ref().map_or(String::new(), |ticket| format!(", ticket {}", ticket.id));
+            let ticket =
+                received.ticket.as_ref().map_or(String::new(), |ticket| format!(", ticket {}", ticket.id));
             let spec = &received.spec;
             let what = format!(
                 "{} CPU, {} MiB, {} {} in {} ({})",
@@ -45,7 +46,8 @@ fn told(event: &Event) -> Told {
             (Style::new(), "preflight: nothing stands in the way".to_owned(), Vec::new())
         }
         Event::PreflightDone { findings, .. } => {
-            let found = findings.iter().map(|f| format!("{}: {} ({})", f.subject, f.detail, f.remedy)).collect();
+            let found =
+                findings.iter().map(|f| format!("{}: {} ({})", f.subject, f.detail, f.remedy)).collect();
             (BAD, "preflight found something in the way: held".to_owned(), found)
         }
         _ => told_of_attempt(event),
@@ -63,9 +65,11 @@ fn told_of_attempt(event: &Event) -> Told {
         Event::ClaimWritten { attempt_no, claim_host } => {
             plain(format!("claim {claim_host} names attempt {attempt_no}, and no holder yet"))
         }
-        Event::ClaimFoundAhead { found_attempt_no, .. } => {
-            (WARN, format!("the claim already stood at {found_attempt_no}: a higher number is needed"), Vec::new())
-        }
+        Event::ClaimFoundAhead { found_attempt_no, .. } => (
+            WARN,
+            format!("the claim already stood at {found_attempt_no}: a higher number is needed"),
+            Vec::new(),
+        ),
         Event::LaunchSent { attempt_no } => plain(format!("launch of attempt {attempt_no} sent")),
         Event::LaunchAccepted { workflow_job, found_by: FoundBy::Answer, .. } => {
             plain(format!("accepted as workflow job {workflow_job}"))
@@ -89,13 +93,17 @@ fn told_of_attempt(event: &Event) -> Told {
         Event::HolderRecorded { workflow_job, .. } => {
             plain(format!("the claim names workflow job {workflow_job}: it alone may act"))
         }
-        Event::SurplusRuns { kept, surplus, .. } => {
-            (BAD, format!("more than one run of this attempt: {kept} stays, {surplus:?} are cancelled"), Vec::new())
-        }
+        Event::SurplusRuns { kept, surplus, .. } => (
+            BAD,
+            format!("more than one run of this attempt: {kept} stays, {surplus:?} are cancelled"),
+            Vec::new(),
+        ),
         Event::RunSeen(seen) => seen_run(seen),
         Event::RunJudged(judged) => {
-            let verdicts = judged.stages.iter().map(|(stage, record)| verdict(stage.name(), record)).collect();
-            let head = format!("workflow job {} is over, it says {}", judged.workflow_job, judged.status.name());
+            let verdicts =
+                judged.stages.iter().map(|(stage, record)| verdict(stage.name(), record)).collect();
+            let head =
+                format!("workflow job {} is over, it says {}", judged.workflow_job, judged.status.name());
             (Style::new(), head, verdicts)
         }
         Event::RunVanished { workflow_job } => {
@@ -120,17 +128,23 @@ fn told_of_end(event: &Event) -> Told {
             (BAD, "not as asked: held".to_owned(), differences.iter().map(difference).collect())
         }
         Event::HostMarked { host } => (DIM, format!("host {host} carries the bridge's mark"), Vec::new()),
-        Event::HostMarkRefused { why } => (WARN, "the host could not be marked".to_owned(), vec![why.clone()]),
+        Event::HostMarkRefused { why } => {
+            (WARN, "the host could not be marked".to_owned(), vec![why.clone()])
+        }
         Event::DeadlinePassed { deadline_secs } => {
             (BAD, format!("overdue after {deadline_secs} s: held, and still watched"), Vec::new())
         }
-        Event::RetryAsked(by) => (BOLD, format!("{} wants the unfinished stages run again", by.by), comment(&by.comment)),
+        Event::RetryAsked(by) => {
+            (BOLD, format!("{} wants the unfinished stages run again", by.by), comment(&by.comment))
+        }
         Event::VerifyAsked(by) => (BOLD, format!("{} wants it looked at again", by.by), comment(&by.comment)),
         Event::GivenUp(by) => (BAD, format!("given up by {}", by.by), comment(&by.comment)),
         Event::CancelAsked(by) => (BOLD, format!("{} wants it cancelled", by.by), comment(&by.comment)),
-        Event::ClaimRaised { attempt_no } => {
-            (Style::new(), format!("claim raised to {attempt_no}: whatever still starts, builds nothing"), Vec::new())
-        }
+        Event::ClaimRaised { attempt_no } => (
+            Style::new(),
+            format!("claim raised to {attempt_no}: whatever still starts, builds nothing"),
+            Vec::new(),
+        ),
         Event::CancelSent { workflow_job } => {
             (Style::new(), format!("workflow job {workflow_job} asked to stop"), Vec::new())
         }
@@ -138,7 +152,8 @@ fn told_of_end(event: &Event) -> Told {
             (WARN, "cancelled: nothing is left behind".to_owned(), Vec::new())
         }
         Event::Cancelled { left_behind } => {
-            let left = left_behind.iter().map(|vm| format!("{} ({}) in {}", vm.name, vm.moid, vm.folder)).collect();
+            let left =
+                left_behind.iter().map(|vm| format!("{} ({}) in {}", vm.name, vm.moid, vm.folder)).collect();
             (WARN, "cancelled: this is left in vCenter".to_owned(), left)
         }
         other => (Style::new(), other.kind().to_owned(), Vec::new()),
@@ -166,7 +181,10 @@ fn verdict(stage: &str, record: &StageRecord) -> String {
 }
 
 fn difference(difference: &Difference) -> String {
-    format!("{:?} {}: asked {}, seen {}", difference.side, difference.field, difference.asked, difference.seen)
+    format!(
+        "{:?} {}: asked {}, seen {}",
+        difference.side, difference.field, difference.asked, difference.seen
+    )
 }
 
 fn comment(comment: &str) -> Vec<String> {

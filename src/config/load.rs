@@ -59,7 +59,8 @@ pub fn parse(
 ) -> Result<Loaded, Vec<Violation>> {
     // The error's own text would show the line, which may hold a secret.
     let mut value: toml::Value = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         vec![Violation::new("", format!("line {line} is not TOML: {}", error.message()), "TOML 1.0")]
     })?;
     let mut found = Vec::new();

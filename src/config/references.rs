@@ -46,7 +46,8 @@ type Resolved = Result<String, (String, String)>;
 fn reference(value: &Value, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Option<Resolved> {
     let table = value.as_table().filter(|table| table.len() == 1)?;
     if let Some(name) = table.get("env").and_then(Value::as_str) {
-        let missing = || (format!("environment variable {name} is not set"), "a variable that is set".to_owned());
+        let missing =
+            || (format!("environment variable {name} is not set"), "a variable that is set".to_owned());
         return Some(env(name).filter(|text| !text.is_empty()).ok_or_else(missing));
     }
     let file = table.get("file").and_then(Value::as_str)?;
