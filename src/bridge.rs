@@ -66,7 +66,11 @@ pub fn use_ring() {
     }
 }
 
-fn neighbours(config: &Config, clock: &SharedClock) -> Result<Neighbours, StartError> {
+/// The clients of everything that `config` names. Must be called within a tokio runtime.
+///
+/// # Errors
+/// [`StartError`] when a client cannot be set up. Nothing was sent.
+pub fn neighbours(config: &Config, clock: &SharedClock) -> Result<Neighbours, StartError> {
     use_ring();
     let mut neighbours = Neighbours::new(config.instance.clone(), clock.clone());
     for section in &config.controllers {

@@ -193,6 +193,25 @@ impl Controller {
         }
     }
 
+    /// Whether the token and its account may write at all: a host without a name is sent, which a writer is refused
+    /// for the missing fields (400) and everybody else for the missing right (403). Nothing is made.
+    ///
+    /// # Errors
+    /// [`ReadError::Unauthorized`] for a token that is not accepted, [`ReadError::Unavailable`] for every other answer.
+    pub async fn may_write(&self) -> Result<bool, ReadError> {
+        let nothing = serde_json::json!({});
+        let answer = self
+            .write(Method::POST, "hosts/", Some(&nothing), self.request_id())
+            .await
+            .map_err(|lost| ReadError::Unavailable { why: lost.why })?;
+        match answer.write_failure() {
+            WriteFailure::Refused { .. } => Ok(true),
+            WriteFailure::NotNow { status: 403, .. } => Ok(false),
+            WriteFailure::NotNow { status: 401, .. } => Err(ReadError::Unauthorized),
+            _ => Err(ReadError::Unavailable { why: answer.describe() }),
+        }
+    }
+
     /// Makes a host: one attempt. The name is unique in its inventory, so of two that try, one is told
     /// [`HostWrite::AlreadyThere`].
     pub async fn create_host(

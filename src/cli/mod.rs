@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line does")]
 
 mod completions;
+mod doctor;
 mod journal;
 mod output;
 mod request;
@@ -41,6 +42,8 @@ pub enum Command {
     Request(request::RequestArgs),
     /// Read a journal's file: prove it, show a request, rebuild the projections.
     Journal(journal::JournalArgs),
+    /// Examine a configuration against the neighbours that it names: all findings, each with its remedy.
+    Doctor(doctor::DoctorArgs),
     /// Check a VM request, alone or against a configuration's catalog.
     Validate(validate::ValidateArgs),
     /// Sign a body as a webhook sender would, and print the headers.
@@ -71,6 +74,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Serve(command) => serve::run(&command, args.log.as_deref()),
         Command::Request(command) => request::run(&command, &output),
         Command::Journal(command) => journal::run(&command, &output),
+        Command::Doctor(command) => doctor::run(&command, &output),
         Command::Validate(command) => validate::run(&command, &output),
         Command::Sign(command) => sign::run(&command, &output),
         Command::Completions(command) => completions::run(&command),
