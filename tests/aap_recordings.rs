@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 const TOKEN: &str = "rEc0rdedT0ken";
+const FIXTURES: &str = "fixtures.json";
 
 #[derive(Clone)]
 struct Recording {
@@ -35,34 +36,58 @@ fn data_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/aap")
 }
 
-fn recording(name: &str) -> Recording {
-    let path = data_dir().join(format!("{name}.json"));
+fn read_json(file: &str) -> Value {
+    let path = data_dir().join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let exchange: Value = serde_json::from_str(&text).unwrap();
-    let url = format!("http://x{}", exchange["request"]["path"].as_str().unwrap());
-    let url = reqwest::Url::parse(&url).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn recording(name: &str) -> Recording {
+    let exchange = read_json(&format!("{name}.json"));
+    let answer = &exchange["response"];
+    let headers = serde_json::from_value(answer["headers"].clone()).unwrap();
+    recorded(&exchange["request"], &answer["status"], headers, &answer["body"])
+}
+
+/// One of the exchanges with another controller, which are all in one file and have their headers as an object.
+fn fixture(name: &str) -> Recording {
+    let exchange = read_json(FIXTURES)[name].clone();
+    let headers: BTreeMap<String, String> = serde_json::from_value(exchange["headers"].clone()).unwrap();
+    recorded(&exchange["request"], &exchange["status"], headers.into_iter().collect(), &exchange["body"])
+}
+
+fn recorded(request: &Value, status: &Value, headers: Vec<(String, String)>, body: &Value) -> Recording {
+    let url = reqwest::Url::parse(&format!("http://x{}", request["path"].as_str().unwrap())).unwrap();
     Recording {
-        method: exchange["request"]["method"].as_str().unwrap().to_owned(),
+        method: request["method"].as_str().unwrap().to_owned(),
         path: url.path().to_owned(),
         query: url.query_pairs().into_owned().collect(),
-        request_body: exchange["request"]["body"].clone(),
-        status: u16::try_from(exchange["response"]["status"].as_u64().unwrap()).unwrap(),
-        headers: serde_json::from_value(exchange["response"]["headers"].clone()).unwrap(),
-        body: exchange["response"]["body"].clone(),
+        request_body: request["body"].clone(),
+        status: u16::try_from(status.as_u64().unwrap()).unwrap(),
+        headers,
+        body: body.clone(),
     }
+}
+
+/// Names of all recordings that have a file of their own.
+fn names() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(data_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| file != FIXTURES)
+        .map(|file| file.trim_end_matches(".json").to_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Names of the recordings whose method and path fit.
 fn recordings(method: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(data_dir())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".json").to_owned())
-        .filter(|name| {
-            let recording = recording(name);
-            recording.method == method && fits(&recording.path)
-        })
-        .collect();
-    names.sort();
+    let mut names = names();
+    names.retain(|name| {
+        let recording = recording(name);
+        recording.method == method && fits(&recording.path)
+    });
     assert!(!names.is_empty(), "no recording fits");
     names
 }
@@ -979,6 +1004,106 @@ async fn variables_are_replaced_whole_and_what_the_controller_holds_comes_back()
 }
 
 #[actix_web::test]
+async fn another_controllers_exchanges_are_understood_alike() {
+    let replay = Replay::start(&[]);
+    for name in [
+        "ping",
+        "me",
+        "wfjt_launch_201",
+        "wfjt_launch_400_unprompted",
+        "wfjt_launch_get",
+        "workflow_job_detail",
+        "job_detail",
+        "cancel_finished_405",
+        "cancel_pending_202",
+        "after_cancel_pending",
+        "approval_again_400",
+    ] {
+        replay.play(fixture(name));
+    }
+    let aap = &replay.controller;
+    assert_eq!(aap.discover().await.unwrap().active_node.as_deref(), Some("awx-1"));
+    assert_eq!(aap.me().await.unwrap().id, 1);
+    let ready = aap.launch_readiness(9).await.unwrap();
+    assert!(ready.asks_variables && ready.asks_skip_tags && !ready.asks_limit);
+    let body = LaunchBody {
+        skip_tags: Some("FIX-1".to_owned()),
+        ..launch_body(&json!({"extra_vars": {"req_id": "FIX-1"}}))
+    };
+    let accepted = LaunchAnswer::Accepted { workflow_job: 47, ignored_fields: vec![] };
+    assert_eq!(aap.launch(9, &body, Uuid::nil()).await, accepted);
+    assert_eq!(replay.seen("POST")[0].body, fixture("wfjt_launch_201").request_body);
+    let answer = aap
+        .launch(9, &LaunchBody { limit: Some("x".to_owned()), ..LaunchBody::default() }, Uuid::nil())
+        .await;
+    assert!(
+        matches!(&answer, LaunchAnswer::Refused { violations } if violations[0].field == "limit"),
+        "{answer:?}"
+    );
+    assert_eq!(aap.run(2).await.unwrap().unwrap().extra_vars["vm"]["name"], "x");
+    assert_eq!(aap.run(47).await.unwrap().unwrap().status, RunStatus::Canceled);
+    assert_eq!(aap.cancel(47).await, CancelAnswer::Requested);
+    assert_eq!(aap.cancel(2).await, CancelAnswer::AlreadyOver);
+    assert_eq!(aap.approve(12).await, ApprovalAnswer::AlreadyDecided);
+    let artifacts =
+        json!({"vm_id": 42, "ip": "1.2.3.4", "base": 99}).as_object().cloned().map(Artifacts::Object);
+    assert_eq!(Some(aap.job(10).await.unwrap().unwrap().artifacts), artifacts);
+}
+
+#[actix_web::test]
+async fn another_controllers_lists_are_understood_alike() {
+    let replay = Replay::start(&[]);
+    let play_at = |name: &str, path: &str| {
+        replay.play(Recording { path: path.to_owned(), query: Vec::new(), ..fixture(name) });
+    };
+    for name in ["workflow_job_list_item", "job_list_item"] {
+        replay.play(Recording { query: Vec::new(), ..fixture(name) });
+    }
+    play_at("workflow_nodes", "/api/v2/workflow_job_nodes/");
+    play_at("wfjt_nodes", "/api/v2/workflow_job_templates/9/workflow_nodes/");
+    play_at("jt_launch_201_ignored", "/api/v2/workflow_job_templates/7/launch/");
+    play_at("extra_vars_filter_403", "/api/v2/workflow_approvals/");
+    let aap = &replay.controller;
+    assert_eq!(aap.runs(&[2, 3]).await.unwrap().missing, [3]);
+    assert_eq!(aap.jobs_of(&[2]).await.unwrap()[0].workflow_job, Some(2));
+    let nodes = aap.nodes(&[2]).await.unwrap();
+    let shown: Vec<(&str, Option<i64>, bool)> = nodes
+        .iter()
+        .map(|node| (node.identifier.as_str(), node.job.as_ref().map(|job| job.id), node.do_not_run))
+        .collect();
+    let expected = [
+        ("step1", Some(10), false),
+        ("step2", Some(11), false),
+        ("cleanup", None, true),
+        ("approve", Some(12), false),
+    ];
+    assert_eq!(shown, expected);
+    let answer = aap.launch(7, &LaunchBody::default(), Uuid::nil()).await;
+    assert!(matches!(answer, LaunchAnswer::Unknown { .. }), "a job is no workflow job: {answer:?}");
+    assert!(matches!(aap.pending_approvals(2).await, Err(ReadError::Forbidden { .. })));
+    let error = aap.template_nodes(9).await.unwrap_err();
+    assert!(
+        matches!(error, ReadError::Contract { .. }),
+        "the nodes were read, job_templates/ is not played: {error:?}"
+    );
+    assert!(replay.seen("GET").iter().any(|seen| seen.path == "/api/v2/job_templates/"));
+
+    let replay = Replay::start(&[]);
+    for (name, index) in [("vm-port", 0), ("vm-yaml", 1)] {
+        let mut one = fixture("hosts");
+        let mut row = one.body["results"][index].clone();
+        row["name"] = json!(name);
+        (one.body["results"], one.body["next"]) = (json!([row]), Value::Null);
+        replay.play(one);
+    }
+    let inventory = fixture("hosts").body["results"][0]["inventory"].as_i64().unwrap();
+    let host = replay.controller.host(inventory, "vm-port").await.unwrap().unwrap();
+    assert_eq!(host.variables["ansible_ssh_port"], 2222);
+    let error = replay.controller.host(inventory, "vm-yaml").await.unwrap_err();
+    assert!(error.to_string().contains("/variable_data/"), "its YAML is asked for as JSON: {error}");
+}
+
+#[actix_web::test]
 async fn no_recording_lies_unused() {
     let source = include_str!("aap_recordings.rs");
     let by_pattern = |recording: &Recording| {
@@ -996,11 +1121,8 @@ async fn no_recording_lies_unused() {
             _ => false,
         }
     };
-    for entry in std::fs::read_dir(data_dir()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".json").to_owned();
-        assert!(
-            by_pattern(&recording(&name)) || source.contains(&format!("\"{name}\"")),
-            "{name} is used nowhere"
-        );
+    for name in names() {
+        let used = by_pattern(&recording(&name)) || source.contains(&format!("\"{name}\""));
+        assert!(used, "{name} is used nowhere");
     }
 }

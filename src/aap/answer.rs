@@ -26,7 +26,7 @@ const VIOLATIONS_MAX: usize = 50;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) date: Option<Timestamp>,
-    pub(super) product_name: Option<String>,
+    product_name: Option<String>,
     retry_after_secs: Option<u64>,
     location: Option<String>,
     content_type: String,
@@ -48,13 +48,18 @@ impl Answer {
         Self {
             status,
             date: header(DATE).and_then(|text| http_date(&text)),
-            product_name: header(HeaderName::from_static("x-api-product-name")).map(|name| excerpt(&name)),
+            product_name: header(HeaderName::from_static("x-api-product-name")),
             retry_after_secs: header(RETRY_AFTER).and_then(|text| retry_after(&text, now)),
             location: header(LOCATION),
             content_type: header(CONTENT_TYPE).unwrap_or_default(),
             body,
             token: token.clone(),
         }
+    }
+
+    /// What the controller calls itself.
+    pub(super) fn product_name(&self) -> Option<String> {
+        self.product_name.as_deref().map(|name| excerpt(&self.clean(name)))
     }
 
     /// The body for telling of it: without the token, and not yet cut, so that no half of a token is left over.

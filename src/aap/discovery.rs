@@ -53,7 +53,7 @@ impl Controller {
         Ok(Discovery {
             base_path: base.to_string(),
             version: ping.version,
-            product_name: answer.product_name,
+            product_name: answer.product_name(),
             active_node: ping.active_node,
             clock_ahead_secs: answer.date.map(|date| date.as_second() - now.as_second()),
         })

@@ -250,6 +250,12 @@ async fn the_same_status_counts_only_in_the_controllers_own_json() {
     }
     let server = Server::start(|_| Reply::With(400, "", "text/html", "<html>no</html>".to_owned())).await;
     why(launch(&server.client()).await);
+    // JSON in the body of something else, and JSON that is no object, are not the controller's either.
+    for (content_type, body) in [("text/plain", r#"{"detail": "blocked"}"#), ("application/json", "[]")] {
+        let server = Server::start(move |_| Reply::With(403, "", content_type, body.to_owned())).await;
+        why(launch(&server.client()).await);
+        assert!(matches!(server.client().run(4).await, Err(ReadError::Contract { .. })), "{content_type}");
+    }
     for (status, kind) in [(401, "401"), (403, "403"), (404, "404")] {
         let server =
             Server::start(move |_| Reply::With(status, "", "text/html", "<p>proxy".to_owned())).await;
