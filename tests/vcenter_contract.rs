@@ -189,6 +189,7 @@ impl Foreign<'_> {
         let properties = self.properties(reference);
         let get = |path: &str| properties.get(path).cloned().unwrap_or(Value::Null);
         let path = self.path(reference);
+        let types = self.adapter_types(&path);
         let name = get("name").as_str().unwrap_or_default().to_owned();
         let (datacenter, below) = path.split_once("/vm/").expect("a VM lies below vm");
         let host = get("runtime.host")["value"].as_str().map(|id| format!("HostSystem:{id}"));
@@ -216,24 +217,33 @@ impl Foreign<'_> {
             "memory_mib": get("config.hardware.memoryMB"),
             "power": get("runtime.powerState"),
             "datastores": stores,
-            "nics": by_key(devices.iter().filter(|d| d.get("macAddress").is_some()).map(|d| self.nic(d))),
+            "nics": by_key(devices.iter().filter(|d| d.get("macAddress").is_some()).map(|d| self.nic(d, &types))),
             "disks": by_key(devices.iter().filter(|d| d.get("capacityInKB").is_some()).map(disk)),
             "ip_address": get("guest.ipAddress").as_str().filter(|s| !s.is_empty()),
             "guest_hostname": get("guest.hostName").as_str().filter(|s| !s.is_empty()),
         })
     }
 
-    fn nic(&self, device: &Value) -> Value {
+    fn nic(&self, device: &Value, types: &BTreeMap<i64, String>) -> Value {
         let group = device["backing"]["port"]["portgroupKey"].as_str();
         let network = group.map(|key| self.name("DistributedVirtualPortgroup", key));
         json!({
             "key": device["key"],
             "label": device["deviceInfo"]["label"],
-            "nic_type": device["_typeName"].as_str().map(|t| t.replace("Virtual", "").to_lowercase()),
+            "nic_type": device["key"].as_i64().and_then(|key| types.get(&key)),
             "network": network.or_else(|| device["backing"]["deviceName"].as_str().map(str::to_owned)),
             "mac": device["macAddress"],
             "connected": device["connectable"]["connected"],
         })
+    }
+
+    /// Adapter types by device key, which object.collect does not print.
+    fn adapter_types(&self, path: &str) -> BTreeMap<i64, String> {
+        let found = self.endpoint.govc_json(&["device.info", "-json", "-vm", path, "ethernet-*"]);
+        let devices = found["devices"].as_array().cloned().unwrap_or_default();
+        let plain =
+            |d: &Value| Some((d["key"].as_i64()?, d["type"].as_str()?.replace("Virtual", "").to_lowercase()));
+        devices.iter().filter_map(plain).collect()
     }
 
     fn properties(&self, reference: &str) -> BTreeMap<String, Value> {

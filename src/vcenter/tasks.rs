@@ -153,7 +153,12 @@ async fn clone_events(channel: &Channel, running: &[Running]) -> Result<Vec<Clon
     let first = running.iter().filter_map(|r| r.task.queued_at).min();
     let since = first.and_then(|t| t.checked_sub(SignedDuration::from_secs(EVENT_BEFORE_TASK_SECS)).ok());
     let time = since.map(|t| format!("<time><beginTime>{t}</beginTime></time>")).unwrap_or_default();
-    let arguments = format!("<filter>{time}<eventTypeId>vim.event.VmBeingClonedEvent</eventTypeId></filter>");
+    // Servers and clients write the type with and without its package.
+    let types: String = ["VmBeingClonedEvent", "vim.event.VmBeingClonedEvent"]
+        .iter()
+        .map(|kind| format!("<eventTypeId>{kind}</eventTypeId>"))
+        .collect();
+    let arguments = format!("<filter>{time}{types}</filter>");
     let reply = channel.call("QueryEvents", manager, &arguments).await?;
     reply.open(|answer| Ok(answer.children_named("returnval").filter_map(read_event).collect()))
 }
