@@ -74,7 +74,7 @@ async fn recorded_pages_are_read_as_vms() {
 
     let (apt, _) = replayed("vcsim-apt-soap/06-RetrievePropertiesEx-page.txt", None).await;
     let apt = apt.unwrap();
-    assert_eq!((apt.vms.len(), apt.complete), (30, true));
+    assert_eq!((apt.vms.len(), apt.complete), (12, true));
     assert!(apt.vms.iter().all(|v| v.instance_uuid.is_some() && v.cpu == Some(1)));
 }
 
