@@ -59,6 +59,10 @@ async fn contract(endpoint: &Endpoint) {
     for (seen, wanted) in listing.vms.iter().zip(&foreign) {
         assert_eq!(&comparable(seen), wanted);
     }
+    // The first read of a session may go about vm_uid in another way than the later ones.
+    let again = vcenter.vms().await.expect("a second read");
+    assert!(again.complete && again.unreadable.is_empty(), "{:?}", again.unreadable);
+    assert_eq!(again.vms.iter().map(comparable).collect::<Vec<_>>(), foreign);
     inventory_holds_every_place(&vcenter, &listing.vms).await;
     for page_objects_max in [1, 3] {
         let paged = connect(VcenterConfig { page_objects_max, ..config(endpoint) });
@@ -535,16 +539,20 @@ async fn a_clone_is_seen_while_it_runs_and_no_longer_after() {
 async fn one_login_serves_many_callers() {
     let vcsim = Vcsim::start(&["-vm", "1"]);
     let vcenter = client(&vcsim.endpoint);
-    let reads: Vec<_> = (0..8)
-        .map(|_| {
-            tokio::spawn({
-                let v = vcenter.clone();
-                async move { v.vms().await }
-            })
-        })
-        .collect();
-    for read in reads {
-        read.await.expect("no panic").expect("a read");
+    let mut reads = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (listing, search, clones, names) =
+            (vcenter.clone(), vcenter.clone(), vcenter.clone(), vcenter.clone());
+        reads.spawn(async move { listing.vms().await.map(|_| ()) });
+        reads.spawn(async move {
+            let name = "DC0_C0_RP0_VM0".to_owned();
+            search.find_vm(&VmQuery { name: Some(&name), ..VmQuery::default() }).await.map(|_| ())
+        });
+        reads.spawn(async move { clones.clone_tasks_running("x", None).await.map(|_| ()) });
+        reads.spawn(async move { names.inventory().await.map(|_| ()) });
+    }
+    while let Some(read) = reads.join_next().await {
+        read.expect("no panic").expect("a read");
     }
     assert_eq!(vcenter.stats().logins, 1);
 }

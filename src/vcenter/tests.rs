@@ -312,6 +312,37 @@ async fn a_key_that_answers_otherwise_than_the_list_is_never_trusted() {
 }
 
 #[tokio::test]
+async fn a_vm_without_the_key_is_readable_however_the_server_says_so() {
+    let entry = "<key>guestinfo.causeway.vm_uid</key><value>u-1</value>";
+    let path = "config.extraConfig[&quot;guestinfo.causeway.vm_uid&quot;]";
+    let missing = format!(
+        "<missingSet><path>{path}</path><fault><fault xmlns:i=\"x\" i:type=\"InvalidProperty\"/></fault></missingSet></objects>"
+    );
+    let stub = Stub::start(move |method, request| {
+        let list = format!("<OptionValue>{entry}</OptionValue>");
+        let rows = if request.contains("extraConfig[") {
+            vm("vm-1", &[("name", "web01"), (path, entry)])
+                + &vm("vm-2", &[("name", "other")]).replace("</objects>", &missing)
+        } else {
+            vm("vm-1", &[("name", "web01"), ("config.extraConfig", &list)])
+                + &vm("vm-2", &[("name", "other")])
+        };
+        match method {
+            "RetrievePropertiesEx" => answer(method, &format!("<returnval>{rows}</returnval>")),
+            other => empty_vcenter(other),
+        }
+    })
+    .await;
+    let vcenter = client(&stub);
+    for _ in 0..2 {
+        let listing = vcenter.vms().await.unwrap();
+        let seen: Vec<_> = listing.vms.iter().map(|v| (v.name.as_str(), v.vm_uid.as_deref())).collect();
+        assert_eq!(seen, [("web01", Some("u-1")), ("other", None)]);
+        assert!(listing.complete && listing.unreadable.is_empty(), "{:?}", listing.unreadable);
+    }
+}
+
+#[tokio::test]
 async fn a_running_clone_is_named_by_the_event_of_its_chain() {
     let event = |chain: u32, name: &str| {
         format!(

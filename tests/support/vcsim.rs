@@ -1,7 +1,5 @@
 //! govmomi's vCenter simulator and command line client for tests: started on a free port, killed on drop.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
-
 use std::io::{BufRead, BufReader};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
