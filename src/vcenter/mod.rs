@@ -1,4 +1,20 @@
-//! vCenter client.
+//! The vCenter client: what is there, asked of vCenter itself.
+//!
+//! SOAP by hand over reqwest and quick-xml: about ten methods, on every vCenter 8.0, without the eight
+//! gigabytes of compiler memory that a generated client takes. It only reads: what is built in vCenter is
+//! built by playbooks.
+//!
+//! Reading order: [`Vcenter`] here; `session` (login, re-login, patience), `soap` (one exchange) and `xml`;
+//! `properties` (the property collector, page by page); `vms`, `row` and `devices` (wire to
+//! [`VmSighting`]); `inventory` (names and places); `tasks` (running clones).
+//!
+//! What it promises: every call has a deadline and every answer a size limit; a page that is lost makes
+//! the whole read begin again; absent values, empty enums and objects that vanish while they are read are
+//! ordinary; a lost session is replaced once; a wrong password is sent once, then not again for a quarter of
+//! an hour. A read that is dropped half way leaves a container view behind until the session ends.
+//!
+//! What it deliberately does not do: change anything, follow updates (`WaitForUpdatesEx` does not tell
+//! everything; the periodic full read does), keep what it read, or speak the JSON API.
 
 mod devices;
 mod errors;
@@ -10,6 +26,11 @@ mod soap;
 mod tasks;
 mod vms;
 mod xml;
+
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -170,12 +170,7 @@ impl Shared {
                 },
                 Err(error) => error,
             };
-            if !error.is_transient() || attempt >= self.read_attempts_max {
-                return Err(error);
-            }
-            tracing::warn!(vcenter = %self.transport.vcenter, attempt, %error, "reading vCenter again");
-            self.transport.counters.retries.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(backoff(attempt)).await;
+            self.pause(attempt, error).await?;
             attempt += 1;
         }
     }
@@ -186,14 +181,21 @@ impl Shared {
         loop {
             match service_content(&self.transport).await {
                 Ok((service, _)) => return Ok(service.about),
-                Err(error) if error.is_transient() && attempt < self.read_attempts_max => {
-                    self.transport.counters.retries.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(backoff(attempt)).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
+                Err(error) => self.pause(attempt, error).await?,
             }
+            attempt += 1;
         }
+    }
+
+    /// Waits before attempt number `attempt + 1`, or gives `error` back when there is no point in it.
+    async fn pause(&self, attempt: u32, error: VcenterError) -> Result<(), VcenterError> {
+        if !error.is_transient() || attempt >= self.read_attempts_max {
+            return Err(error);
+        }
+        tracing::warn!(vcenter = %self.transport.vcenter, attempt, %error, "reading vCenter again");
+        self.transport.counters.retries.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(backoff(attempt)).await;
+        Ok(())
     }
 
     /// The live session, or a new one. Whoever comes while a login is under way waits for it.

@@ -1,10 +1,11 @@
 //! Clone tasks that are queued or running, and what they will call their VM.
 //!
 //! A clone's `TaskInfo` names the source, not the target. The target's name stands in the event that
-//! opens the task's chain (`VmBeingClonedEvent.destName`), so both are read. Where the chain cannot be
-//! followed (govmomi's simulator leaves `eventChainId` zero), every clone event of the same source since
-//! shortly before the task was queued is taken for possible. Tasks of other kinds (deployments from a
-//! content library or an OVF) are not clone tasks and are not looked at.
+//! opens the task's chain (`VmBeingClonedEvent.destName`), so both are read. Where a task tells no chain
+//! (govmomi's simulator leaves `eventChainId` zero), every clone event of the same source since shortly
+//! before the task was queued is taken for possible. A chain without such an event yet, and events that
+//! this user may not read, leave the target unknown. Tasks of other kinds (deployments from a content
+//! library or an OVF) are not clone tasks and are not looked at.
 
 use std::collections::BTreeSet;
 
@@ -86,7 +87,11 @@ struct CloneEvent {
 
 /// Reads all clone tasks that are queued or running.
 pub(super) async fn running_clones(channel: Channel) -> Result<Vec<CloneTask>, VcenterError> {
-    let Some(manager) = channel.live.service.task_manager.clone() else { return Ok(Vec::new()) };
+    let manager = channel.live.service.task_manager.clone().ok_or_else(|| VcenterError::NotUnderstood {
+        vcenter: channel.vcenter().to_owned(),
+        method: "RetrieveServiceContent".to_owned(),
+        what: "no task manager".to_owned(),
+    })?;
     let mut recent: Vec<MoRef> = Vec::new();
     let wanted = [Wanted { kind: "TaskManager", paths: &["recentTask"] }];
     channel
@@ -153,9 +158,21 @@ async fn clone_events(channel: &Channel, running: &[Running]) -> Result<Vec<Clon
     let first = running.iter().filter_map(|r| r.task.queued_at).min();
     let since = first.and_then(|t| t.checked_sub(SignedDuration::from_secs(EVENT_BEFORE_TASK_SECS)).ok());
     let time = since.map(|t| format!("<time><beginTime>{t}</beginTime></time>")).unwrap_or_default();
-    let arguments = format!("<filter>{time}<eventTypeId>vim.event.VmBeingClonedEvent</eventTypeId></filter>");
+    // Servers and clients write the type with and without its package.
+    let types: String = ["VmBeingClonedEvent", "vim.event.VmBeingClonedEvent"]
+        .iter()
+        .map(|kind| format!("<eventTypeId>{kind}</eventTypeId>"))
+        .collect();
+    let arguments = format!("<filter>{time}{types}</filter>");
     let reply = channel.call("QueryEvents", manager, &arguments).await?;
-    reply.open(|answer| Ok(answer.children_named("returnval").filter_map(read_event).collect()))
+    let read = reply.open(|answer| Ok(answer.children_named("returnval").filter_map(read_event).collect()));
+    match read {
+        Err(error @ VcenterError::Fault { .. }) => {
+            tracing::warn!(vcenter = %channel.vcenter(), %error, "the targets of running clones stay unknown");
+            Ok(Vec::new())
+        }
+        other => other,
+    }
 }
 
 fn read_event(event: &Element<'_>) -> Option<CloneEvent> {
@@ -172,16 +189,15 @@ fn read_event(event: &Element<'_>) -> Option<CloneEvent> {
 
 fn with_targets(clone: Running, events: &[CloneEvent], tree: &Tree) -> CloneTask {
     let mut task = clone.task;
-    let chained: Vec<&CloneEvent> =
-        events.iter().filter(|e| clone.event_chain_id != 0 && e.chain_id == clone.event_chain_id).collect();
     let since =
         task.queued_at.and_then(|t| t.checked_sub(SignedDuration::from_secs(EVENT_BEFORE_TASK_SECS)).ok());
-    let possible = |e: &&CloneEvent| {
-        e.source == task.source_moid && (e.created_at.is_none() || since.is_none() || e.created_at >= since)
+    let is_its_own = |event: &&CloneEvent| match clone.event_chain_id {
+        0 => event.source == task.source_moid && (event.created_at.is_none() || event.created_at >= since),
+        chain => event.chain_id == chain,
     };
-    let chosen = if chained.is_empty() { events.iter().filter(possible).collect() } else { chained };
-    let targets: BTreeSet<CloneTarget> = chosen
-        .into_iter()
+    let targets: BTreeSet<CloneTarget> = events
+        .iter()
+        .filter(is_its_own)
         .map(|event| {
             let folder = event.dest_folder.as_deref();
             CloneTarget {

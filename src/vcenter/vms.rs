@@ -3,8 +3,8 @@
 //!
 //! How `vm_uid` is found. It lies in `config.extraConfig`, a list that is long on a real vCenter. The
 //! property collector can be asked for one entry by key (`config.extraConfig["…"]`, which answers an
-//! `OptionValue`); govmomi's simulator serves this since 0.38, and vm-operator relies on it
-//! against vCenter, but the reference does not promise it. So it is not assumed: the first sweep
+//! `OptionValue`); govmomi's simulator 0.46.3 and later serve this (0.37.3 does not), and vm-operator
+//! relies on it against vCenter, but the reference does not promise it. So it is not assumed: the first sweep
 //! of each session reads the whole list, then asks one VM both ways, and only when the answers agree
 //! do later sweeps of that session use the key ([`UidPath`]). What a search returns is always read again with
 //! the whole list.
@@ -160,6 +160,10 @@ impl Swept {
     fn add(&mut self, object: &Object<'_, '_>, seen_at: Timestamp) {
         let moid = &object.reference.id;
         for (path, fault) in &object.missing {
+            // How a server may say that the list has no such entry: most VMs are not ours.
+            if *path == UidPath::Keyed.property() && fault == "InvalidProperty" {
+                continue;
+            }
             self.unreadable.push(Unreadable {
                 moid: moid.clone(),
                 property: (*path).to_owned(),

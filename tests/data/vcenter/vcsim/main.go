@@ -116,6 +116,7 @@ func main() {
 	key := flag.String("tlskey", "", "key file")
 	delays := flag.String("task-delay", "", "e.g. CloneVm:3000, milliseconds")
 	mend := flag.Bool("repair", true, "mend blank enums and Fetch of unset properties")
+	tied := flag.Bool("exit-with-stdin", false, "stop when standard input ends: dies with the test that started it")
 	flag.Parse()
 
 	if err := taskDelays(*delays); err != nil {
@@ -158,6 +159,12 @@ func main() {
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
+	if *tied {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop <- syscall.SIGTERM
+		}()
+	}
 	<-stop
 	m.Remove()
 }
