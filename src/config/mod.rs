@@ -16,5 +16,5 @@ mod sections;
 pub use load::{ConfigError, Loaded, load, parse};
 pub use secret::Secret;
 pub use sections::{
-    CallbackSection, Config, ControllerSection, HttpSection, JournalSection, TokenSection, VcenterSection,
+    CallbackSection, Config, ControllerSection, HttpSection, JournalSection, VcenterSection,
 };
