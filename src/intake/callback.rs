@@ -145,8 +145,12 @@ mod tests {
     #[test]
     fn the_execution_is_found_in_extra_vars_as_string_or_object() {
         let id = "req_01m7yhx300000000000000001a";
-        for extra_vars in [format!("\"{{\\\"execution_id\\\":\\\"{id}\\\"}}\""), format!("{{\"execution_id\":\"{id}\"}}")] {
-            let body = format!(r#"{{"id":5,"url":"https://aap/jobs/playbook/5","status":"failed","extra_vars":{extra_vars}}}"#);
+        for extra_vars in
+            [format!("\"{{\\\"execution_id\\\":\\\"{id}\\\"}}\""), format!("{{\"execution_id\":\"{id}\"}}")]
+        {
+            let body = format!(
+                r#"{{"id":5,"url":"https://aap/jobs/playbook/5","status":"failed","extra_vars":{extra_vars}}}"#
+            );
             let callback = Callback::read(body.as_bytes()).unwrap();
             assert_eq!(callback.execution_id.unwrap().as_str(), id);
         }

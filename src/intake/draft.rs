@@ -170,15 +170,12 @@ pub fn traceparent(header: &str) -> Option<String> {
     let parts: Vec<&str> = header.split('-').collect();
     let [version, trace, parent, flags] = parts.as_slice() else { return None };
     let hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        text.len() == length
+            && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
     let some = |text: &str| text.bytes().any(|byte| byte != b'0');
-    let good = *version == "00"
-        && hex(trace, 32)
-        && some(trace)
-        && hex(parent, 16)
-        && some(parent)
-        && hex(flags, 2);
+    let good =
+        *version == "00" && hex(trace, 32) && some(trace) && hex(parent, 16) && some(parent) && hex(flags, 2);
     good.then(|| header.to_owned())
 }
 
@@ -234,8 +231,7 @@ mod tests {
     fn two_tickets_never_share_a_key() {
         let key = |id: &str, item: Option<&str>| {
             let mut draft = Draft::of_caller(b"{}", "ci");
-            draft.ticket =
-                Some(Ticket { id: id.to_owned(), item: item.map(str::to_owned), url: None });
+            draft.ticket = Some(Ticket { id: id.to_owned(), item: item.map(str::to_owned), url: None });
             draft.request_key().unwrap()
         };
         assert_ne!(key("a/b", None), key("a", Some("b")));
@@ -246,7 +242,8 @@ mod tests {
     fn a_traceparent_is_kept_only_when_it_is_one() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(traceparent(good).as_deref(), Some(good));
-        for bad in ["", "00-0-0-01", &good.to_uppercase(), &good.replace("00-", "ff-"), &format!("{good}-x")] {
+        for bad in ["", "00-0-0-01", &good.to_uppercase(), &good.replace("00-", "ff-"), &format!("{good}-x")]
+        {
             assert_eq!(traceparent(bad), None, "{bad}");
         }
     }

@@ -32,7 +32,11 @@ fn refused(error: &serde_json::Error) -> Violation {
         serde_json::error::Category::Eof => "is not JSON: it ends too early",
         _ => "is not JSON",
     });
-    Violation::new("", format!("{what} (line {line}, column {column})"), "one JSON document (RFC 8259) in UTF-8")
+    Violation::new(
+        "",
+        format!("{what} (line {line}, column {column})"),
+        "one JSON document (RFC 8259) in UTF-8",
+    )
 }
 
 const TWICE: &str = "holds an object with the same name twice";

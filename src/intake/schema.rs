@@ -123,10 +123,9 @@ fn explain(error: &ValidationError<'_>) -> Vec<Violation> {
 }
 
 fn unknown(at: &str, schema: Option<&Value>, name: &str) -> Violation {
-    let known: Vec<&str> =
-        schema.and_then(|schema| schema["properties"].as_object()).map_or_else(Vec::new, |properties| {
-            properties.keys().map(String::as_str).collect()
-        });
+    let known: Vec<&str> = schema
+        .and_then(|schema| schema["properties"].as_object())
+        .map_or_else(Vec::new, |properties| properties.keys().map(String::as_str).collect());
     let expected = match words::closest(name, &known) {
         Some(close) => format!("`{close}`, perhaps"),
         None => format!("one of {}", known.join(", ")),

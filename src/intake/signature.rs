@@ -129,7 +129,9 @@ impl Verifier {
     ) -> Result<Self, (usize, KeyError)> {
         let header = header.map(str::to_ascii_lowercase);
         Ok(Self(match scheme {
-            Scheme::StandardWebhooks => Keys::Standard { keys: standard::Keys::new(secrets)?, tolerance_secs },
+            Scheme::StandardWebhooks => {
+                Keys::Standard { keys: standard::Keys::new(secrets)?, tolerance_secs }
+            }
             Scheme::HubSignature256 => Keys::Hub { keys: hub::Keys::new(secrets)?, header },
             Scheme::Bearer => Keys::Bearer { secrets: SharedSecrets::new(secrets)?, header },
             Scheme::Basic => Keys::Basic(SharedSecrets::user_and_password(secrets)?),

@@ -54,7 +54,8 @@ fn every_published_vector_passes_and_signs_the_same() {
                 .with("webhook-id", text("id"))
                 .with("webhook-timestamp", seconds.to_string())
                 .with("webhook-signature", text("value"));
-            let proof = verifier(Scheme::StandardWebhooks, &[secret.expose()]).verify(&sent, body, at(seconds));
+            let proof =
+                verifier(Scheme::StandardWebhooks, &[secret.expose()]).verify(&sent, body, at(seconds));
             assert_eq!(proof.unwrap().delivery_id.as_deref(), Some(text("id")));
             let signed = sign_standard_webhooks(&secret, text("id"), at(seconds), body).unwrap();
             assert_eq!(signed.signature, text("value"));
@@ -154,7 +155,8 @@ fn a_hub_signature_is_hex_in_any_case_or_base64_with_or_without_its_prefix() {
         assert!(verifier.verify(&sent, b"body", at(0)).is_ok(), "{form}");
         assert_eq!(verifier.verify(&sent, b"Body", at(0)), Err(SignatureError::Mismatch));
     }
-    for wrong in ["", "sha256=", "sha1=757107ea0eb2509fc211221cce984b8a37570b6d", &hex[1..], &"é".repeat(32)] {
+    for wrong in ["", "sha256=", "sha1=757107ea0eb2509fc211221cce984b8a37570b6d", &hex[1..], &"é".repeat(32)]
+    {
         let sent = Sent::default().with("x-hub-signature-256", wrong);
         assert_eq!(verifier.verify(&sent, b"body", at(0)), Err(SignatureError::Unreadable), "{wrong}");
     }
@@ -170,7 +172,8 @@ fn the_header_with_sha_1_beside_the_right_one_is_passed_over() {
 #[test]
 fn a_configured_header_replaces_the_usual_ones() {
     let secrets = [Secret::new("s3cret")];
-    let verifier = Verifier::new(Scheme::HubSignature256, &secrets, Some("X-Snow-Signature"), 0).ok().unwrap();
+    let verifier =
+        Verifier::new(Scheme::HubSignature256, &secrets, Some("X-Snow-Signature"), 0).ok().unwrap();
     let value = sign_hub_256(&secrets[0], b"body").unwrap();
     assert!(verifier.verify(&Sent::default().with("x-snow-signature", &value), b"body", at(0)).is_ok());
     let usual = Sent::default().with("x-hub-signature-256", &value);
