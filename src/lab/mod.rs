@@ -1,1 +1,8 @@
 //! A model of the neighbours behind real HTTP.
+
+pub mod controller;
+pub mod executor;
+pub mod faults;
+pub mod vcenter;
+pub mod vsphere;
+pub mod world;

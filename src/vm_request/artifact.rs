@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::ids::RequestId;
 use super::stage::Stage;
-use super::violation::Violation;
+use super::violation::{Violation, token};
 
 const SCHEMA: &str = include_str!("../../schemas/artifact.v2.schema.json");
 
@@ -109,7 +109,7 @@ pub fn parse(
 pub fn secret_in(value: &Value, at: &str) -> Option<String> {
     match value {
         Value::Object(map) => map.iter().find_map(|(name, inner)| {
-            let pointer = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let pointer = format!("{at}/{}", token(name));
             if means_secret(name) && !is_masked(inner) { Some(pointer) } else { secret_in(inner, &pointer) }
         }),
         Value::Array(items) => {

@@ -1,12 +1,14 @@
 //! What an action's outcome means: the facts to append. Pure, and told against the newest state, because facts may
 //! have arrived while the action was under way.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::action::{Action, Evidence, LaunchOutcome, Listing, Outcome, RunReading};
 use super::event::{Event, FoundBy, LaunchIntended, RunJudged, RunSeen, Verified};
 use super::judge;
-use super::next::after;
+use super::next::{after, is_overdue};
 use super::policy::Policy;
 use super::state::{Phase, Progress, Run, State};
 
@@ -25,14 +27,15 @@ pub fn conclude(
         (Action::Preflight { attempt_no }, Outcome::Preflight { findings }) => {
             let wanted = matches!(state.phase, Phase::Received | Phase::Launching)
                 && state.intent.is_none()
-                && *attempt_no == state.attempt_no + 1;
+                && *attempt_no == state.next_attempt_no();
             one_if(wanted, || Event::PreflightDone { attempt_no: *attempt_no, findings })
         }
         (Action::IntendLaunch { attempt_no, stages }, Outcome::Intend { attempt }) => {
             let wanted = state.phase == Phase::Launching
                 && state.intent.is_none()
+                && !state.has_live_run()
                 && state.preflight_for == *attempt_no
-                && *attempt_no == state.attempt_no + 1;
+                && *attempt_no == state.next_attempt_no();
             one_if(wanted, || {
                 let stages = stages.clone();
                 Event::LaunchIntended(LaunchIntended { attempt_no: *attempt_no, attempt, stages })
@@ -56,21 +59,20 @@ pub fn conclude(
         (Action::Collect { workflow_job }, outcome) => collected(state, *workflow_job, outcome),
         (Action::Verify, outcome) => verified(state, outcome, policy, now),
         (Action::MarkHost, outcome) => marked(state, outcome),
-        (Action::NoteDeadline, Outcome::Noted) => {
-            let counted = matches!(state.phase, Phase::Received | Phase::Launching | Phase::Running);
-            one_if(counted, || Event::DeadlinePassed { deadline_secs: policy.overall_deadline_secs })
-        }
-        (Action::RaiseClaim { .. }, Outcome::ClaimRaised { attempt_no }) => {
+        (Action::NoteDeadline, Outcome::Noted) => one_if(is_overdue(state, policy, now), || {
+            Event::DeadlinePassed { deadline_secs: policy.overall_deadline_secs }
+        }),
+        // A claim that is ahead already is as good as raised: nothing of this request passes it.
+        (
+            Action::RaiseClaim { .. },
+            Outcome::ClaimRaised { attempt_no } | Outcome::ClaimAhead { attempt_no },
+        ) => {
             let wanted = state.phase == Phase::Cancelling && attempt_no > state.attempt_no;
             one_if(wanted, || Event::ClaimRaised { attempt_no })
         }
-        (Action::CancelRun { workflow_job }, Outcome::CancelSent | Outcome::CancelTooLate) => {
-            let wanted = state.phase == Phase::Cancelling
-                || state.run.as_ref().is_some_and(|run| run.surplus.contains(workflow_job));
-            one_if(wanted, || Event::CancelSent { workflow_job: *workflow_job })
-        }
+        (Action::CancelRun { workflow_job }, outcome) => cancel_answered(state, *workflow_job, &outcome),
         (Action::Survey, Outcome::Surveyed { left_behind }) => {
-            one_if(state.phase == Phase::Cancelling, || Event::Cancelled { left_behind })
+            one_if(state.may_end_cancelled(), || Event::Cancelled { left_behind })
         }
         _ => Vec::new(),
     }
@@ -136,21 +138,47 @@ fn listed(state: &State, attempt_no: u32, listing: &Listing, policy: &Policy, no
 }
 
 fn holder(state: &State, attempt_no: u32, workflow_job: i64, outcome: &Outcome) -> Vec<Event> {
-    let unrecorded =
-        |run: &Run| run.attempt_no == attempt_no && run.workflow_job == workflow_job && !run.holder_recorded;
-    let wanted = state.run.as_ref().is_some_and(unrecorded);
-    one_if(wanted && *outcome == Outcome::HolderRecorded, || Event::HolderRecorded {
-        attempt_no,
-        workflow_job,
-    })
+    let undecided = |run: &&Run| {
+        let same = run.attempt_no == attempt_no && run.workflow_job == workflow_job;
+        same && !run.holder_recorded && !run.claim_lost
+    };
+    if state.followed_run().filter(undecided).is_none() {
+        return Vec::new();
+    }
+    match outcome {
+        Outcome::HolderRecorded => vec![Event::HolderRecorded { attempt_no, workflow_job }],
+        Outcome::ClaimLost { attempt_no: found } if state.intent.is_none() => {
+            vec![Event::ClaimFoundAhead { attempt_no, found_attempt_no: *found }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn cancel_answered(state: &State, workflow_job: i64, outcome: &Outcome) -> Vec<Event> {
+    let is_surplus = state.run.as_ref().is_some_and(|run| run.surplus.contains(&workflow_job));
+    match outcome {
+        Outcome::CancelSent | Outcome::CancelTooLate => {
+            let wanted = state.phase == Phase::Cancelling || is_surplus;
+            one_if(wanted, || Event::CancelSent { workflow_job })
+        }
+        Outcome::RunMissing if is_surplus => vec![Event::CancelSent { workflow_job }],
+        Outcome::RunMissing => missing(state, workflow_job),
+        _ => Vec::new(),
+    }
+}
+
+/// The controller shows no such run: it vanished, unless that is known.
+fn missing(state: &State, workflow_job: i64) -> Vec<Event> {
+    let wanted = state.followed_run().is_some_and(|run| run.workflow_job == workflow_job && !run.vanished);
+    one_if(wanted, || Event::RunVanished { workflow_job })
 }
 
 fn read(state: &State, workflow_job: i64, outcome: Outcome) -> Vec<Event> {
-    let Some(run) = state.run.as_ref().filter(|run| run.workflow_job == workflow_job && !run.judged) else {
+    let Some(run) = state.followed_run().filter(|run| run.workflow_job == workflow_job) else {
         return Vec::new();
     };
     match outcome {
-        Outcome::RunMissing => one_if(run.is_live(), || Event::RunVanished { workflow_job }),
+        Outcome::RunMissing => missing(state, workflow_job),
         Outcome::Run(reading) => one_if(is_news(run, &reading), || {
             let RunReading { status, stages, explanation } = reading;
             Event::RunSeen(RunSeen { workflow_job, status, stages, explanation })
@@ -160,21 +188,29 @@ fn read(state: &State, workflow_job: i64, outcome: Outcome) -> Vec<Event> {
 }
 
 fn is_news(run: &Run, reading: &RunReading) -> bool {
-    run.status != reading.status
+    run.vanished
+        || run.status != reading.status
         || run.explanation != reading.explanation
         || reading.stages.iter().any(|(stage, status)| run.stages.get(stage) != Some(status))
 }
 
 fn collected(state: &State, workflow_job: i64, outcome: Outcome) -> Vec<Event> {
-    let Some(run) = state.run.as_ref().filter(|run| run.workflow_job == workflow_job && !run.judged) else {
+    let Some(run) = state.followed_run().filter(|run| run.workflow_job == workflow_job) else {
         return Vec::new();
     };
     match outcome {
+        Outcome::RunMissing => missing(state, workflow_job),
         Outcome::Evidence(evidence) if evidence.status.is_terminal() => {
             let stages = judge::stages(&state.id, run, &evidence);
             let Evidence { status, explanation, .. } = evidence;
             let attempt_no = run.attempt_no;
             vec![Event::RunJudged(RunJudged { workflow_job, attempt_no, status, stages, explanation })]
+        }
+        // Not over after all: back to reading it, or the same collection would be tried for ever.
+        Outcome::Evidence(evidence) => {
+            let Evidence { status, explanation, .. } = evidence;
+            let seen = RunSeen { workflow_job, status, stages: BTreeMap::new(), explanation };
+            one_if(run.status != status, || Event::RunSeen(seen))
         }
         _ => Vec::new(),
     }

@@ -83,9 +83,10 @@ fn vm_differences(found: &mut Vec<Difference>, spec: &VmSpec, vm: &VmSighting) {
 }
 
 /// Every data disk asked for needs a disk of that size of its own. The template's disks come first and are not named
-/// in the request, so that sizes are matched as a multiset.
+/// in the request, so that sizes are matched as a multiset. The very first disk holds the system (a template without
+/// one could not boot): it never stands for a data disk, however its size.
 fn disk_differences(found: &mut Vec<Difference>, spec: &VmSpec, vm: &VmSighting) {
-    let mut sizes: Vec<u64> = vm.disks.iter().map(|disk| disk.capacity_mib).collect();
+    let mut sizes: Vec<u64> = vm.disks.iter().skip(1).map(|disk| disk.capacity_mib).collect();
     for disk in &spec.disks {
         let wanted = disk.size_gib.saturating_mul(1024);
         if let Some(at) = sizes.iter().rposition(|size| *size == wanted) {
@@ -105,13 +106,13 @@ fn address_difference(found: &mut Vec<Difference>, spec: &VmSpec, vm: &VmSightin
     }
     let seen = shown(vm.ip_address.as_ref());
     let asked = match spec.nics.first().map(|nic| &nic.address) {
+        // Compared as an address: an IPv6 address has several spellings.
+        Some(Address::Static { ip, .. }) if seen.parse() == Ok(*ip) => return,
         Some(Address::Static { ip, .. }) => ip.to_string(),
         Some(Address::Dhcp) | None if vm.ip_address.is_some() => return,
         Some(Address::Dhcp) | None => "an address".to_owned(),
     };
-    if asked != seen {
-        found.push(difference(Side::Vcenter, "ip_address", asked, seen));
-    }
+    found.push(difference(Side::Vcenter, "ip_address", asked, seen));
 }
 
 fn host_differences(
@@ -137,7 +138,8 @@ fn host_differences(
     compare("vm_uid", vm_uid.into());
     compare("execution_id", execution_id.into());
     compare("os_type", spec.os.name().into());
-    if let Some(ip) = &vm.ip_address {
+    // Where no address is waited for, one that comes after the inventory was written is no difference.
+    if let Some(ip) = vm.ip_address.as_ref().filter(|_| spec.expects_address) {
         compare("ip_address", ip.clone().into());
     }
     let state = host.variables.get("vm_state").and_then(Value::as_str).unwrap_or("unset");

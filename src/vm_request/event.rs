@@ -33,7 +33,8 @@ pub enum Event {
     LaunchIntended(LaunchIntended),
     /// The claim names this attempt, and no holder yet.
     ClaimWritten { attempt_no: u32, claim_host: i64 },
-    /// The claims inventory already held this number or a higher one.
+    /// The claims inventory already held this number or a higher one; or, once a run is known, the claim was found
+    /// to be somebody else's before the run could be recorded in it.
     ClaimFoundAhead { attempt_no: u32, found_attempt_no: u32 },
     /// The launch is about to be sent: from here on a run may exist.
     LaunchSent { attempt_no: u32 },

@@ -66,7 +66,10 @@ pub fn next(state: &State, attention: &Attention, policy: &Policy, now: Timestam
     match state.phase {
         Phase::AwaitingApproval | Phase::Cancelled | Phase::Failed => Next::Rest,
         Phase::Received | Phase::Launching => launching(state, attention, policy, now),
-        Phase::Running => state.run.as_ref().map_or(Next::Rest, |run| running(run, attention, policy, now)),
+        Phase::Running => {
+            let every = policy.poll_interval_secs;
+            state.run.as_ref().map_or(Next::Rest, |run| follow(run, attention, every, now))
+        }
         Phase::Verifying => verifying(state, attention, policy, now),
         Phase::Done if state.host_mark == HostMark::Missing => Next::Do(Action::MarkHost),
         Phase::Done => Next::Rest,
@@ -75,13 +78,13 @@ pub fn next(state: &State, attention: &Attention, policy: &Policy, now: Timestam
     }
 }
 
-fn is_overdue(state: &State, policy: &Policy, now: Timestamp) -> bool {
+pub(super) fn is_overdue(state: &State, policy: &Policy, now: Timestamp) -> bool {
     let counted = matches!(state.phase, Phase::Received | Phase::Launching | Phase::Running);
     counted && now >= after(state.started_at, policy.overall_deadline_secs)
 }
 
 fn launching(state: &State, attention: &Attention, policy: &Policy, now: Timestamp) -> Next {
-    let attempt_no = state.attempt_no + 1;
+    let attempt_no = state.next_attempt_no();
     match &state.intent {
         None if state.preflight_for < attempt_no => Next::Do(Action::Preflight { attempt_no }),
         None => Next::Do(Action::IntendLaunch { attempt_no, stages: state.unfinished_stages() }),
@@ -123,7 +126,11 @@ fn look_due(
 ) -> Timestamp {
     let settled = after(sent_at, policy.settle_secs);
     match (last_listing_at, attention.last_read_at) {
-        (Some(listed), _) => after(listed, policy.relist_gap_secs).max(settled),
+        (Some(listed), read) => {
+            // A listing after the first that counted may have failed or been unhealthy: it is repeated, not hammered.
+            let tried = read.map_or(listed, |read| after(read, policy.look_interval_secs));
+            after(listed, policy.relist_gap_secs).max(settled).max(tried)
+        }
         (None, Some(read)) => {
             let step = after(read, policy.look_interval_secs);
             if read < settled { step.min(settled) } else { step }
@@ -137,14 +144,23 @@ fn put_off_secs(policy: &Policy, times: u32) -> u64 {
     policy.put_off_first_secs.saturating_mul(doubled).min(policy.put_off_longest_secs)
 }
 
-fn running(run: &Run, attention: &Attention, policy: &Policy, now: Timestamp) -> Next {
-    if !run.holder_recorded && !run.status.is_terminal() {
+/// Records the run in the claim, reads it when it is due, and cancels surplus runs in between: they are harmless, so
+/// that one that cannot be cancelled may not keep the run from being read.
+fn follow(run: &Run, attention: &Attention, interval_secs: u64, now: Timestamp) -> Next {
+    if !run.holder_recorded && !run.claim_lost && !run.status.is_terminal() {
         return Next::Do(Action::RecordHolder { attempt_no: run.attempt_no, workflow_job: run.workflow_job });
     }
-    if let Some(workflow_job) = run.surplus.first().copied() {
-        return Next::Do(Action::CancelRun { workflow_job });
+    or_surplus(run, watch(run, attention, interval_secs, Why::Poll, now))
+}
+
+/// The cancellation of a surplus run, where there is one and nothing else is to be done.
+fn or_surplus(run: &Run, next: Next) -> Next {
+    match (next, run.surplus.first()) {
+        (Next::WaitUntil(..) | Next::Rest, Some(surplus)) => {
+            Next::Do(Action::CancelRun { workflow_job: *surplus })
+        }
+        (next, _) => next,
     }
-    watch(run, attention, policy.poll_interval_secs, Why::Poll, now)
 }
 
 /// Reads a run that is under way when it is due, and collects one that is over.
@@ -188,13 +204,7 @@ fn held(state: &State, attention: &Attention, policy: &Policy, now: Timestamp) -
         return advance(intent, attention, policy, now);
     }
     match &state.run {
-        Some(run) if !run.judged && !run.vanished => {
-            if !run.holder_recorded && !run.status.is_terminal() {
-                let (attempt_no, workflow_job) = (run.attempt_no, run.workflow_job);
-                return Next::Do(Action::RecordHolder { attempt_no, workflow_job });
-            }
-            watch(run, attention, policy.watch_interval_secs, Why::Poll, now)
-        }
+        Some(run) if run.is_live() => follow(run, attention, policy.watch_interval_secs, now),
         _ => Next::Rest,
     }
 }
@@ -205,13 +215,17 @@ fn cancelling(state: &State, attention: &Attention, policy: &Policy, now: Timest
         return Next::Do(Action::Survey);
     }
     if !cancel.claim_raised {
-        return Next::Do(Action::RaiseClaim { attempt_no: state.attempt_no + 1 });
+        return Next::Do(Action::RaiseClaim { attempt_no: state.next_attempt_no() });
     }
     if let Some(intent) = state.intent.as_ref().filter(|intent| intent.progress.is_sent()) {
         return advance(intent, attention, policy, now);
     }
-    match state.run.as_ref().filter(|run| !run.judged && !run.vanished) {
-        Some(run) => cancel_run(run, cancel, attention, policy, now),
+    let Some(run) = &state.run else { return Next::Do(Action::Survey) };
+    if run.is_live() {
+        return or_surplus(run, cancel_run(run, cancel, attention, policy, now));
+    }
+    match run.surplus.first() {
+        Some(surplus) => Next::Do(Action::CancelRun { workflow_job: *surplus }),
         None => Next::Do(Action::Survey),
     }
 }

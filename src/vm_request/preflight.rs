@@ -78,7 +78,9 @@ fn identity_findings(
         ));
     }
     for vm in vms {
-        let in_place = vm.name.eq_ignore_ascii_case(&spec.vm_name) && vm.folder == spec.folder;
+        let in_place = vm.name.eq_ignore_ascii_case(&spec.vm_name)
+            && vm.folder == spec.folder
+            && vm.datacenter.as_ref().is_none_or(|datacenter| *datacenter == spec.datacenter);
         let is_ours = vm.vm_uid.as_deref() == Some(vm_uid);
         // A clone that broke off before its identity was written is adopted by the playbook: it can only come from
         // an earlier attempt of this request.

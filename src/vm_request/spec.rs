@@ -20,10 +20,10 @@ pub struct VmRequest {
     pub vm_template: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::some")]
     pub vm_cpu: Option<u32>,
     /// MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::some")]
     pub vm_memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm_folder: Option<String>,
@@ -53,7 +53,7 @@ pub struct VmRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_name: Option<String>,
     /// GiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "whole::some")]
     pub disk_size: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_type: Option<DiskType>,
@@ -63,6 +63,33 @@ pub struct VmRequest {
     pub ticket: Option<Ticket>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+}
+
+/// JSON Schema calls `4.0` and `4e0` integers (2020-12, §6.1.1 of its validation part), and the schema decides what a
+/// number is: what it accepts must be understood.
+mod whole {
+    use serde::{Deserialize, Deserializer, de::Error};
+    use serde_json::Number;
+
+    pub(super) fn one<'de, T: TryFrom<u64>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let number = Number::deserialize(deserializer)?;
+        let value = number.as_u64().or_else(|| exact(number.as_f64()?));
+        let fits = value.and_then(|value| T::try_from(value).ok());
+        fits.ok_or_else(|| D::Error::custom("expected a whole number that is not negative"))
+    }
+
+    pub(super) fn some<'de, T: TryFrom<u64>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        one(deserializer).map(Some)
+    }
+
+    /// Whole numbers up to 2^53, which a double holds exactly.
+    fn exact(value: f64) -> Option<u64> {
+        const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+        let fits = value.fract() == 0.0 && (0.0..=EXACT_MAX).contains(&value);
+        fits.then_some(value as u64)
+    }
 }
 
 /// Where the request comes from in the ITSM system. Source, `id` and `item` together are the request's key.
@@ -98,6 +125,7 @@ pub struct NicRequest {
 pub struct DiskRequest {
     pub disk_name: String,
     /// GiB.
+    #[serde(deserialize_with = "whole::one")]
     pub disk_size: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_type: Option<DiskType>,
@@ -211,10 +239,11 @@ impl VmSpec {
         }
     }
 
-    /// What two live requests may not share: the VM's place and name, without regard to case.
+    /// What two live requests may not share: the VM's host in the inventories of one controller, which holds its
+    /// claim. It is stricter than the VM's place in vCenter, where the name may stand once in each folder.
     #[must_use]
     pub fn place_key(&self) -> String {
-        format!("{}/{}/{}/{}", self.vcenter, self.datacenter, self.folder, self.vm_name).to_lowercase()
+        format!("{}/{}", self.controller.to_lowercase(), self.host_name())
     }
 }
 

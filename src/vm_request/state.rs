@@ -184,6 +184,8 @@ pub struct Run {
     pub accepted_at: Timestamp,
     /// Whether the claim names this run as its holder.
     pub holder_recorded: bool,
+    /// Whether the claim was found to be somebody else's before the run could be recorded: it will stop by itself.
+    pub claim_lost: bool,
     pub status: RunStatus,
     pub stages: BTreeMap<Stage, RunStatus>,
     pub explanation: String,
@@ -195,10 +197,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether the run may still change something.
+    /// Whether the run may still change something, or still has to be judged. A run that is over and not judged
+    /// counts: to launch the next attempt without its verdicts would run finished stages again.
     #[must_use]
     pub const fn is_live(&self) -> bool {
-        !self.status.is_terminal() && !self.vanished
+        !self.judged && !self.vanished
     }
 }
 
@@ -263,6 +266,31 @@ impl State {
     pub fn has_live_run(&self) -> bool {
         self.run.as_ref().is_some_and(Run::is_live)
             || self.intent.as_ref().is_some_and(|intent| intent.progress.is_sent())
+    }
+
+    /// The run that news may still be about: accepted, not judged, and in a phase that minds it. A run that vanished
+    /// is minded while nothing was decided since.
+    #[must_use]
+    pub fn followed_run(&self) -> Option<&Run> {
+        let (follows, minds_vanished) = match (self.phase, &self.hold) {
+            (Phase::Cancelling, _) | (Phase::Held, Some(Hold::RunVanished { .. })) => (true, true),
+            (Phase::Running, _) | (Phase::Held, Some(Hold::Overdue { .. })) => (true, false),
+            _ => (false, false),
+        };
+        self.run.as_ref().filter(|run| follows && !run.judged && (minds_vanished || !run.vanished))
+    }
+
+    /// The number of the attempt that would come next.
+    #[must_use]
+    pub const fn next_attempt_no(&self) -> u32 {
+        self.attempt_no.saturating_add(1)
+    }
+
+    /// Whether a cancelled request may end: no run can follow, and none is under way.
+    #[must_use]
+    pub fn may_end_cancelled(&self) -> bool {
+        let fenced = self.attempt_no == 0 || self.cancel.as_ref().is_some_and(|cancel| cancel.claim_raised);
+        self.phase == Phase::Cancelling && fenced && !self.has_live_run()
     }
 
     /// The stages that have no `done` or `skipped` verdict yet, in order.

@@ -23,6 +23,12 @@ impl Violation {
     }
 }
 
+/// A name as a part of a JSON pointer (RFC 6901 §3): networks and folders may be named with `/` or `~`.
+#[must_use]
+pub fn token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.pointer.is_empty() { "/" } else { &self.pointer };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Catalog, Environment};
-use crate::vm_request::violation::Violation;
+use crate::vm_request::violation::{Violation, token};
 
 impl Catalog {
     /// Everything wrong with the catalog: names that point nowhere, and sizes and images that no request could use.
@@ -15,7 +15,7 @@ impl Catalog {
             found.push(Violation::new("/catalog/environments", "no environment is defined", "at least one"));
         }
         for (name, environment) in &self.environments {
-            let at = format!("/catalog/environments/{name}");
+            let at = format!("/catalog/environments/{}", token(name));
             known(&mut found, &at, "controller", &environment.controller, controllers);
             known(&mut found, &at, "vcenter", &environment.vcenter, vcenters);
             self.environment_violations(&mut found, &at, name, environment);
@@ -25,15 +25,17 @@ impl Catalog {
             if size.cpu == 0 || size.cpu > self.limits.cpu_max {
                 let expected = format!("1 to {}", self.limits.cpu_max);
                 found.push(Violation::new(
-                    format!("/catalog/sizes/{name}/cpu"),
+                    format!("/catalog/sizes/{}/cpu", token(name)),
                     "is out of the limits",
                     expected,
                 ));
             }
-            if size.memory_mib < 4 || size.memory_mib > self.limits.memory_mib_max {
-                let expected = format!("4 to {} MiB", self.limits.memory_mib_max);
+            let is_usable = (4..=self.limits.memory_mib_max).contains(&size.memory_mib)
+                && size.memory_mib.is_multiple_of(4);
+            if !is_usable {
+                let expected = format!("4 to {} MiB, a multiple of 4", self.limits.memory_mib_max);
                 found.push(Violation::new(
-                    format!("/catalog/sizes/{name}/memory_mib"),
+                    format!("/catalog/sizes/{}/memory_mib", token(name)),
                     "is out of the limits",
                     expected,
                 ));
@@ -57,7 +59,7 @@ impl Catalog {
             ));
         }
         for (network_name, network) in &environment.networks {
-            let at = format!("{at}/networks/{network_name}");
+            let at = format!("{at}/networks/{}", token(network_name));
             if let (Some(cidr), Some(gateway)) = (network.cidr, network.gateway)
                 && !cidr.is_host(gateway)
             {
@@ -87,6 +89,13 @@ impl Catalog {
         let mut seen = BTreeSet::new();
         for (index, image) in self.images.iter().enumerate() {
             let at = format!("/catalog/images/{index}");
+            if image.memory_mib_min > self.limits.memory_mib_max {
+                found.push(Violation::new(
+                    format!("{at}/memory_mib_min"),
+                    "is more than any request may ask for",
+                    format!("at most {} MiB", self.limits.memory_mib_max),
+                ));
+            }
             let environments: Vec<&String> = if image.environments.is_empty() {
                 self.environments.keys().collect()
             } else {

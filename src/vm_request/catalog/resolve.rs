@@ -14,11 +14,18 @@ impl Catalog {
     /// # Errors
     /// Every violation at once, each with a JSON pointer into the request.
     pub fn resolve(&self, request: &VmRequest) -> Result<VmSpec, Vec<Violation>> {
+        let mut found = Vec::new();
         let Some(environment) = self.environments.get(&request.environment) else {
             let detail = format!("`{}` is not an environment of the catalog", request.environment);
-            return Err(vec![Violation::new("/environment", detail, list(self.environments.keys()))]);
+            found.push(Violation::new("/environment", detail, list(self.environments.keys())));
+            // What can be told without the environment is told as well.
+            self.compute(request, None, &mut found);
+            self.disks(request, &mut found);
+            if let Some(os) = request.vm_os {
+                check_name(request, os, &mut found);
+            }
+            return Err(found);
         };
-        let mut found = Vec::new();
         let image = self.image(request, &mut found);
         let (cpu, memory_mib) = self.compute(request, image, &mut found);
         let folder = choice(

@@ -107,7 +107,7 @@ impl State {
     fn preflight_done(&mut self, attempt_no: u32, findings: &[Finding]) -> Step {
         ensure(matches!(self.phase, Phase::Received | Phase::Launching), "nothing is about to be launched")?;
         ensure(self.intent.is_none(), "an attempt is under way")?;
-        ensure(attempt_no == self.attempt_no + 1, "the preflight is for another attempt")?;
+        ensure(attempt_no == self.next_attempt_no(), "the preflight is for another attempt")?;
         if findings.is_empty() {
             self.preflight_for = attempt_no;
             self.phase = Phase::Launching;
@@ -120,7 +120,7 @@ impl State {
     fn intended(&mut self, at: Timestamp, intended: &LaunchIntended) -> Step {
         ensure(self.phase == Phase::Launching, "nothing is about to be launched")?;
         ensure(!self.has_live_run() && self.intent.is_none(), "a run or an attempt is under way")?;
-        ensure(intended.attempt_no == self.attempt_no + 1, "the attempt number must rise by one")?;
+        ensure(intended.attempt_no == self.next_attempt_no(), "the attempt number must rise by one")?;
         ensure(self.preflight_for == intended.attempt_no, "its preflight is missing")?;
         self.attempt_no = intended.attempt_no;
         self.intent = Some(Intent {
@@ -172,9 +172,13 @@ impl State {
         let nothing_built = matches!(event, Event::VerifyAsked(_)) && self.run.is_none();
         ensure(!nothing_built, "nothing was built yet")?;
         self.intent = None;
-        self.hold = None;
+        let hold = self.hold.take();
         match event {
             Event::RetryAsked(_) => {
+                if matches!(hold, Some(Hold::NotAsAsked { .. })) {
+                    // vCenter contradicts the verdicts: with them kept, the next attempt would have nothing to run.
+                    self.stages.clear();
+                }
                 self.started_at = at;
                 self.phase = Phase::Launching;
             }
@@ -203,6 +207,7 @@ impl State {
             return Ok(());
         }
         ensure(self.phase == Phase::Cancelling, "it is not being cancelled")?;
+        let may_end = self.may_end_cancelled();
         let cancel = self.cancel.as_mut().ok_or("nobody asked for it")?;
         match event {
             Event::ClaimRaised { attempt_no } => {
@@ -212,6 +217,7 @@ impl State {
             }
             Event::CancelSent { workflow_job } => cancel.sent = Some((*workflow_job, at)),
             Event::Cancelled { left_behind } => {
+                ensure(may_end, "a run may still change something")?;
                 self.left_behind.clone_from(left_behind);
                 self.intent = None;
                 self.phase = Phase::Cancelled;

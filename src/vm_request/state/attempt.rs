@@ -11,6 +11,10 @@ use super::{EMPTY_LISTINGS_UNTIL_LOST, Phase, Progress, Run, State};
 
 impl State {
     pub(super) fn attempt_advanced(&mut self, at: Timestamp, event: &Event) -> Step {
+        if let (Event::ClaimFoundAhead { attempt_no, found_attempt_no }, None) = (event, &self.intent) {
+            return self.claim_lost(*attempt_no, *found_attempt_no);
+        }
+        let phase = self.phase;
         let intent = self.intent.as_mut().ok_or("no attempt is under way")?;
         let of_attempt = |no: u32| ensure(no == intent.attempt_no, "it is about another attempt");
         match event {
@@ -24,11 +28,12 @@ impl State {
                 of_attempt(*attempt_no)?;
                 ensure(intent.progress == Progress::Intended, "the claim was written before")?;
                 ensure(*found_attempt_no >= *attempt_no, "the claim is not ahead")?;
-                self.attempt_no = *found_attempt_no;
+                self.attempt_no = self.attempt_no.max(*found_attempt_no);
                 self.intent = None;
             }
             Event::LaunchSent { attempt_no } => {
                 of_attempt(*attempt_no)?;
+                ensure(phase == Phase::Launching, "nothing may be launched now")?;
                 let put_off_times = match intent.progress {
                     Progress::ClaimWritten => 0,
                     Progress::PutOff { times, .. } => times,
@@ -71,6 +76,17 @@ impl State {
         Ok(())
     }
 
+    /// The claim went to somebody else after the launch: the run will stop by itself and is only watched.
+    fn claim_lost(&mut self, attempt_no: u32, found_attempt_no: u32) -> Step {
+        ensure(self.followed_run().is_some(), "no attempt is under way")?;
+        let run = self.run.as_mut().ok_or("no run is known")?;
+        ensure(run.attempt_no == attempt_no, "it is about another attempt")?;
+        ensure(!run.holder_recorded && !run.claim_lost, "the claim was settled before")?;
+        run.claim_lost = true;
+        self.attempt_no = self.attempt_no.max(found_attempt_no);
+        Ok(())
+    }
+
     fn accepted(&mut self, at: Timestamp, workflow_job: i64) -> Step {
         let sent = self.intent.as_ref().is_some_and(|intent| intent.progress.is_sent());
         ensure(sent, "nothing was sent")?;
@@ -82,6 +98,7 @@ impl State {
             wanted: intent.stages,
             accepted_at: at,
             holder_recorded: false,
+            claim_lost: false,
             status: RunStatus::Pending,
             stages: BTreeMap::new(),
             explanation: String::new(),

@@ -10,6 +10,7 @@ use super::{Phase, Run, State};
 
 impl State {
     pub(super) fn run_advanced(&mut self, at: Timestamp, event: &Event) -> Step {
+        ensure(self.followed_run().is_some(), "no run is followed")?;
         let run = self.run.as_mut().ok_or("no run is known")?;
         match event {
             Event::HolderRecorded { attempt_no, workflow_job } => {
@@ -20,11 +21,17 @@ impl State {
                 ensure(run.workflow_job == *kept, "another run is kept")?;
                 run.surplus.extend(surplus.iter().filter(|id| *id != kept));
             }
-            Event::RunSeen(seen) => Self::run_seen(run, seen)?,
+            Event::RunSeen(seen) => {
+                Self::run_seen(run, seen)?;
+                if matches!(self.hold, Some(Hold::RunVanished { .. })) {
+                    self.hold = None;
+                    self.phase = Phase::Running;
+                }
+            }
             Event::RunVanished { workflow_job } => {
                 ensure(
-                    run.workflow_job == *workflow_job && run.is_live(),
-                    "another run, or one that is over",
+                    run.workflow_job == *workflow_job && !run.vanished,
+                    "another run, or one that vanished before",
                 )?;
                 run.vanished = true;
                 if self.phase != Phase::Cancelling {
@@ -32,10 +39,7 @@ impl State {
                 }
             }
             Event::RunJudged(judged) => {
-                ensure(
-                    run.workflow_job == judged.workflow_job && !run.judged,
-                    "another run, or judged before",
-                )?;
+                ensure(run.workflow_job == judged.workflow_job, "another run")?;
                 ensure(judged.status.is_terminal(), "the run is not over")?;
                 run.status = judged.status;
                 run.judged = true;
@@ -48,7 +52,6 @@ impl State {
 
     fn run_seen(run: &mut Run, seen: &RunSeen) -> Step {
         ensure(run.workflow_job == seen.workflow_job, "another run")?;
-        ensure(!run.judged, "the run was judged before")?;
         run.status = seen.status;
         run.stages.extend(seen.stages.iter().map(|(stage, status)| (*stage, *status)));
         run.explanation.clone_from(&seen.explanation);

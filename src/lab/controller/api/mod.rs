@@ -1,0 +1,2 @@
+//! REST face.
+pub mod server;
