@@ -369,6 +369,11 @@ impl World {
         Delivery::Answered(Ok(launch))
     }
 
+    /// The runs that may change something now, their claim being settled, each with the stage it is at.
+    pub fn acting_runs(&self) -> impl Iterator<Item = (Id, &str)> {
+        self.executor.acting()
+    }
+
     /// Every run that was ever visible and still is, by the `execution_id` it carries, in order of the ids.
     #[must_use]
     pub fn runs_by_execution(&self) -> BTreeMap<String, Vec<Id>> {

@@ -113,6 +113,13 @@ impl Executor {
         self.plays.values().map(|play| play.due).min()
     }
 
+    /// The workflow jobs whose plays are past the claim, with the stage: they may change something now. Jobs run by
+    /// hand are left out.
+    pub fn acting(&self) -> impl Iterator<Item = (Id, &str)> {
+        let acting = self.plays.values().filter(|play| play.step != Step::Claim);
+        acting.filter_map(|play| Some((play.job.workflow_job?, play.stage.as_str())))
+    }
+
     /// Whether the play of `job` has begun.
     #[must_use]
     pub fn plays(&self, job: Id) -> bool {
