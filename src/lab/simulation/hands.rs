@@ -313,6 +313,10 @@ impl Hands<'_> {
             return Ok(Outcome::Surveyed { left_behind: Vec::new() });
         }
         self.vcenter()?;
+        // A cancelled job does not stop its clone task: what it makes is left behind as well.
+        if let Some(task) = sights::running_clone(&self.world.vsphere, &self.received.spec.vm_name) {
+            return Ok(Outcome::CloneStillRunning { task });
+        }
         let vms = sights::find(&self.world.vsphere, Some(self.vm_uid), Some(&self.received.spec), self.now);
         let left_behind = vms
             .into_iter()

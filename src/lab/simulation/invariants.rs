@@ -80,14 +80,14 @@ impl Life {
         let current = record.durable.attempt_no;
         for (number, attempt) in lost.into_iter().filter(|(number, _)| *number != current) {
             let Some(sent) = sent_at.get(&number) else { continue };
-            let looked = record.looked_at.filter(|looked| looked > sent);
+            let looked = record.looked_at.get(&number).filter(|looked| *looked > sent);
             let attempt = attempt.to_string();
             let seen = self.world.controller.workflow_jobs_after(0).find(|run| {
                 let appeared = self.appeared.get(&run.id).copied().unwrap_or(self.now);
                 let is_attempt = run.extra_vars.get("causeway_attempt").and_then(Value::as_str) == Some(&attempt);
                 is_attempt
                     && run.launch_type != LaunchType::Relaunch
-                    && looked.is_none_or(|looked| appeared < looked)
+                    && looked.is_none_or(|looked| appeared < *looked)
             });
             if let Some(run) = seen.map(|run| run.id) {
                 return self.broke(Invariant::BlindRelaunch, || format!("run {run} of attempt {number} was there"));

@@ -1,5 +1,7 @@
 //! One request of a life: what is durable of it, and what the process holds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
 use super::plan::RequestPlan;
@@ -23,15 +25,14 @@ pub(super) struct Record {
     pub turn: Option<Turn>,
     /// Something woke it since its task last waited.
     pub rung: bool,
-    pub arrived_at: Timestamp,
     pub operator_at: Option<Timestamp>,
     pub cancel_at: Option<Timestamp>,
     pub relaunch_at: Option<Timestamp>,
     pub tries: u32,
-    /// When runs were last listed for it.
-    pub looked_at: Option<Timestamp>,
+    /// When the run of each attempt was last looked for.
+    pub looked_at: BTreeMap<u32, Timestamp>,
     /// Phase and VMs at its end.
-    pub ended: Option<(Phase, std::collections::BTreeSet<String>)>,
+    pub ended: Option<(Phase, BTreeSet<String>)>,
 }
 
 /// What the task of a request holds.
@@ -99,12 +100,11 @@ impl Record {
             durable,
             turn: None,
             rung: false,
-            arrived_at: now,
             operator_at: None,
             cancel_at: after(operator.cancel_ms),
             relaunch_at: after(operator.relaunch_ms),
             tries: 0,
-            looked_at: None,
+            looked_at: BTreeMap::new(),
             ended: None,
         })
     }

@@ -129,8 +129,8 @@ impl Life {
         let Some(outcome) = self.with_hands(at, |hands| hands.perform(action, attempt)) else {
             return (lost(action), false);
         };
-        if matches!((action, &outcome), (Action::FindRun { .. }, Outcome::Listed(_))) {
-            self.records[at].looked_at = Some(self.now);
+        if let (Action::FindRun { attempt_no }, Outcome::Listed(_)) = (action, &outcome) {
+            self.records[at].looked_at.insert(*attempt_no, self.now);
         }
         self.check_claim();
         let silent = matches!(&outcome, Outcome::Launched(LaunchOutcome::Unknown { why }) if why == SILENCE);
