@@ -94,17 +94,6 @@ fn violations(config: &Config) -> Vec<Violation> {
     }
     let controllers = names(&mut found, "/controllers", config.controllers.iter().map(|each| &each.name));
     let vcenters = names(&mut found, "/vcenters", config.vcenters.iter().map(|each| &each.name));
-    let sources = names(&mut found, "/sources", config.sources.iter().map(|each| &each.name));
-    for reserved in ["aap", "api"].iter().filter(|name| sources.contains(**name)) {
-        found.push(Violation::new("/sources", format!("`{reserved}` is reserved"), "another name"));
-    }
-    names(&mut found, "/tokens", config.tokens.iter().map(|each| &each.name));
-    for (index, token) in config.tokens.iter().enumerate() {
-        if token.token.expose().len() < 16 {
-            let at = format!("/tokens/{index}/token");
-            found.push(Violation::new(at, "is too short to be safe", "at least 16 characters"));
-        }
-    }
     found.extend(config.catalog.violations(&controllers, &vcenters));
     found
 }
@@ -130,7 +119,7 @@ fn names<'a>(
 
 /// Secrets that stand in the file itself.
 fn plain_secrets(value: &toml::Value, at: &str) -> Vec<String> {
-    const SECRET_FIELDS: [&str; 3] = ["token", "password", "secrets"];
+    const SECRET_FIELDS: [&str; 4] = ["token", "password", "secret", "secrets"];
     let Some(table) = value.as_table() else {
         let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
         let inner = items.iter().enumerate();

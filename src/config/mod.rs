@@ -15,6 +15,4 @@ mod sections;
 
 pub use load::{ConfigError, Loaded, load, parse};
 pub use secret::Secret;
-pub use sections::{
-    CallbackSection, Config, ControllerSection, HttpSection, JournalSection, TokenSection, VcenterSection,
-};
+pub use sections::{CallbackSection, Config, ControllerSection, HttpSection, JournalSection, VcenterSection};

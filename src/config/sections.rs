@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::secret::Secret;
+use crate::http::{ApiTokenConfig, CallbackConfig, Limits};
+use crate::intake::signature::Scheme;
+use crate::intake::source::SourceConfig;
 use crate::vm_request::Policy;
 use crate::vm_request::catalog::Catalog;
 
@@ -22,10 +25,10 @@ pub struct Config {
     pub policy: Policy,
     /// Who may use the API.
     #[serde(default)]
-    pub tokens: Vec<TokenSection>,
+    pub api_tokens: Vec<ApiTokenConfig>,
     /// Who may send webhooks.
     #[serde(default)]
-    pub sources: Vec<crate::intake::source::SourceConfig>,
+    pub sources: Vec<SourceConfig>,
     pub controllers: Vec<ControllerSection>,
     pub vcenters: Vec<VcenterSection>,
     pub catalog: Catalog,
@@ -38,11 +41,12 @@ pub struct HttpSection {
     pub listen: SocketAddr,
     /// Threads that serve HTTP.
     pub workers: usize,
+    pub limits: Limits,
 }
 
 impl Default for HttpSection {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 2 }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 2, limits: Limits::default() }
     }
 }
 
@@ -51,17 +55,6 @@ impl Default for HttpSection {
 #[serde(deny_unknown_fields)]
 pub struct JournalSection {
     pub path: PathBuf,
-}
-
-/// Somebody who may use the API.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenSection {
-    /// Who it is: it stands in the journal beside everything done with the token.
-    pub name: String,
-    pub token: Secret,
-    #[serde(default)]
-    pub may_approve: bool,
 }
 
 /// A controller and what the bridge uses on it.
@@ -89,18 +82,18 @@ pub struct ControllerSection {
     pub callback: Option<CallbackSection>,
 }
 
-/// How notifications prove where they come from: a header that the notification template sends, or basic
-/// authentication. Several secrets are valid at a time.
+/// How a controller's notifications prove where they come from. AWX signs nothing, so it is a secret that the
+/// notification template sends along (MEASURED 29).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallbackSection {
-    /// Name of the header; `Authorization` with `Bearer ` before the secret when it is not given.
+    /// `bearer` or `basic`.
+    pub scheme: Scheme,
+    /// Each of them is enough.
+    pub secrets: Vec<Secret>,
+    /// The header with the token, where it is not `Authorization: Bearer …`.
     #[serde(default)]
     pub header: Option<String>,
-    /// Name for basic authentication instead of a header.
-    #[serde(default)]
-    pub username: Option<String>,
-    pub secrets: Vec<Secret>,
 }
 
 /// A vCenter.
@@ -131,4 +124,21 @@ fn default_state_inventory() -> String {
 
 const fn default_call_deadline_secs() -> u64 {
     30
+}
+
+impl Config {
+    /// How each controller's notifications prove where they come from.
+    #[must_use]
+    pub fn callbacks(&self) -> Vec<CallbackConfig> {
+        let of = |section: &ControllerSection| {
+            let callback = section.callback.clone()?;
+            Some(CallbackConfig {
+                controller: section.name.clone(),
+                scheme: callback.scheme,
+                secrets: callback.secrets,
+                header: callback.header,
+            })
+        };
+        self.controllers.iter().filter_map(of).collect()
+    }
 }

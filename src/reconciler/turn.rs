@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::driver::{Shared, Ticket, Waiting};
 use super::perform::Scene;
-use crate::journal::{Append, AppendError};
+use crate::journal::{Append, AppendError, journal_time};
 use crate::vm_request::action::{Action, Outcome};
 use crate::vm_request::conclude::conclude;
 use crate::vm_request::next::{Attention, Next, next};
@@ -118,7 +118,7 @@ impl<'a> Live<'a> {
     /// Appends the intent. `None` when somebody else changed the request meanwhile: the turn is decided anew.
     async fn write_intent(&mut self, intent: Event) -> Option<State> {
         let mut changed = self.state.clone();
-        let at = self.shared.neighbours.clock.now();
+        let at = journal_time(self.shared.neighbours.clock.now());
         if let Err(illegal) = changed.apply(at, &intent) {
             tracing::error!(request = %self.state.id, %illegal, "an intent that the state does not allow");
             self.pause("journal", "the intent is not possible").await;
@@ -143,7 +143,7 @@ impl<'a> Live<'a> {
     /// knows of a run.
     async fn conclude(&mut self, action: &Action, outcome: Outcome) -> bool {
         for _ in 0..CONFLICTS_MAX {
-            let at = self.shared.neighbours.clock.now();
+            let at = journal_time(self.shared.neighbours.clock.now());
             let events = conclude(&self.state, action, outcome.clone(), &self.shared.policy(), at);
             if events.is_empty() {
                 return self.no_news(&outcome, at).await;

@@ -11,7 +11,8 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use super::errors::VcenterError;
 use super::xml::{Element, escaped};
 
-/// The oldest API version that Causeway speaks for; the server answers in its own.
+/// The API version of vSphere 8.0 as it was released; later servers go on serving it. What is read here is
+/// older than that, so nothing is lost by not asking for the newest.
 const SOAP_ACTION: &str = "urn:vim25/8.0.0.1";
 
 /// Reference to a managed object: its type and id, e.g. `VirtualMachine` and `vm-199`.

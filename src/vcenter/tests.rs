@@ -292,7 +292,12 @@ async fn a_search_that_cannot_see_every_name_does_not_say_that_nothing_is_there(
 #[tokio::test]
 async fn a_key_that_answers_otherwise_than_the_list_is_never_trusted() {
     let entry = "<OptionValue><key>guestinfo.causeway.vm_uid</key><value>u-1</value></OptionValue>";
-    for keyed in [answer("RetrievePropertiesEx", ""), fault("InvalidProperty")] {
+    let silent = format!("<returnval>{}</returnval>", vm("vm-1", &[("name", "web01")]));
+    for keyed in [
+        answer("RetrievePropertiesEx", &silent),
+        answer("RetrievePropertiesEx", ""),
+        fault("InvalidProperty"),
+    ] {
         let stub = Stub::start(move |method, request| match method {
             "RetrievePropertiesEx" if request.contains("extraConfig[") => keyed.clone(),
             "RetrievePropertiesEx" => {

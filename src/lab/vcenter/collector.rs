@@ -183,6 +183,7 @@ impl Scene<'_> {
     pub(super) fn content(&self, spec: &FilterSpec, object: &Ref) -> Content {
         let mut content = Content { object: object.clone(), set: Vec::new(), missing: Vec::new() };
         let mut asked = BTreeSet::new();
+        let mut reader = self.reader(object);
         for one in spec.properties.iter().filter(|one| is_a(&object.type_name, &one.type_name)) {
             if one.all {
                 content
@@ -193,7 +194,7 @@ impl Scene<'_> {
                 if !asked.insert(path.clone()) {
                     continue;
                 }
-                match self.path(object, path) {
+                match reader.path(path) {
                     Some(Val::Unset) => {}
                     Some(value) => content.set.push((path.clone(), value)),
                     None => content.missing.push(fault::invalid_property(path)),

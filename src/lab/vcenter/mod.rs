@@ -19,15 +19,18 @@
 //! | `WaitForUpdatesEx` | 25 (first), 26 (truncated rest), 27, 28 (nothing), 66 to 72 (modify, enter, leave) |
 //! | an unknown method | 30 |
 //!
-//! Proven by `govc` only (it accepts the answers; no recording): `RetrieveProperties`, `DestroyView`,
-//! `FindByInventoryPath`, `CloneVM_Task`, `PowerOnVM_Task`, `PowerOffVM_Task`, `Rename_Task`, `Destroy_Task`,
-//! `ReconfigVM_Task` and the `info` of a task.
+//! Proven by `govc` 0.46.3 only (it accepts the answers; no recording): `DestroyView`, `DestroyPropertyFilter`,
+//! `FindByUuid`, `CloneVM_Task`, `PowerOnVM_Task`, `PowerOffVM_Task`, `Rename_Task`, `Destroy_Task`,
+//! `ReconfigVM_Task`, `MoveIntoFolder_Task`, `CreateFolder`, `AddCustomFieldDef`, `SetField`, `ShutdownGuest`,
+//! `MarkAsTemplate`, `MarkAsVirtualMachine`, the `info` of a task, and the properties that it reads.
 //!
-//! Unproven: `SessionIsActive`, `CurrentTime`, `CancelRetrievePropertiesEx`, `DestroyPropertyFilter`,
-//! `CancelWaitForUpdates`, `FindByUuid`, `FindAllByUuid`, `FindChild`, `FindByIp`, `FindByDnsName`, `QueryEvents`,
-//! `CreateFolder`, `AddCustomFieldDef`, `SetField`, `ShutdownGuest`, `RebootGuest`, `MarkAsTemplate`,
-//! `MarkAsVirtualMachine`, `MoveIntoFolder_Task`, keyed property paths, `GET /sdk/vimServiceVersions.xml`, and the
+//! Unproven: `RetrieveProperties`, `SessionIsActive`, `CurrentTime`, `CancelRetrievePropertiesEx`,
+//! `CancelWaitForUpdates`, `FindAllByUuid`, `FindByInventoryPath`, `FindChild`, `FindByIp`, `FindByDnsName`,
+//! `QueryEvents`, `RebootGuest`, keyed property paths, `GET /sdk/vimServiceVersions.xml`, and the
 //! `NotAuthenticated` SOAP fault, which is what a real vCenter is expected to answer (vcenter.md A6).
+//!
+//! Known to be missing, so that a client stumbles: `summary` of a resource pool (`govc pool.info`), `usageSummary`
+//! of a cluster, list views (`govc tasks`), event collectors, snapshots, the datastore browser.
 //!
 //! It deliberately has no REST, no tagging, no permissions, and no TLS of its own.
 
@@ -59,10 +62,12 @@ use crate::lab::vsphere::Vsphere;
 /// How long a clone over SOAP takes unless told otherwise, in milliseconds.
 const CLONE_MS: u64 = 200;
 
+type Access = dyn Fn(&mut dyn FnMut(&mut Vsphere)) + Send + Sync;
+
 /// Where the model is: by itself behind a mutex, or inside a larger world behind one.
 #[derive(Clone)]
 pub struct VsphereHandle {
-    access: Arc<dyn Fn(&mut dyn FnMut(&mut Vsphere)) + Send + Sync>,
+    access: Arc<Access>,
 }
 
 impl VsphereHandle {

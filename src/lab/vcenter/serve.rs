@@ -136,10 +136,7 @@ fn count(state: &VcenterState, method: &str) {
 }
 
 fn refusal(fault: &Fault) -> HttpResponse {
-    let text = match fault {
-        Fault::InvalidLogin => "Login failure".to_owned(),
-        other => other.to_string(),
-    };
+    let text = fault.to_string();
     soap(HttpResponse::InternalServerError(), write_fault(&text, &to_val(fault)))
 }
 

@@ -1,6 +1,6 @@
 //! Building a vSphere from a layout, and the ids, UUIDs and addresses that follow from the seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ impl Vsphere {
             tasks: BTreeMap::new(),
             open_tasks: BTreeSet::new(),
             plans: BTreeMap::new(),
-            events: Vec::new(),
+            events: VecDeque::new(),
             created_for: BTreeMap::new(),
             custom_fields: Vec::new(),
         };

@@ -295,7 +295,10 @@ fn act(vsphere: &mut Vsphere, act: &Act, now: Timestamp) {
                 CloneSpec { extra_config: mark.into_iter().collect(), ..spec(&format!("vm-{name}"), folder) };
             vsphere.begin_clone(spec, SECOND * i32::try_from(*secs).unwrap(), now).map(drop)
         }
-        Act::Tick(_) => Ok(drop(vsphere.tick(now))),
+        Act::Tick(_) => {
+            vsphere.tick(now);
+            Ok(())
+        }
         Act::Rename { vm, name } => {
             nth(vsphere, *vm).map_or(Ok(()), |vm| vsphere.rename(vm, &format!("vm-{name}"), now))
         }

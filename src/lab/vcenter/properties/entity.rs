@@ -57,7 +57,9 @@ impl Scene<'_> {
             Kind::HostFolder => &["Folder", "ComputeResource"],
             Kind::DatastoreFolder => &["Folder", "Datastore", "StoragePod"],
             Kind::NetworkFolder => &["Folder", "Network", "DistributedVirtualSwitch"],
-            _ => &["Folder", "Datacenter"],
+            Kind::RootFolder | Kind::Datacenter | Kind::Cluster | Kind::Host => &["Folder", "Datacenter"],
+            Kind::ResourcePool | Kind::Datastore | Kind::Network | Kind::PortGroup => &[],
+            Kind::VirtualMachine | Kind::Task => &[],
         };
         Some(match name {
             "childType" => Val::List("string", types.iter().map(|one| Val::text(*one)).collect()),

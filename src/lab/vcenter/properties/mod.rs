@@ -11,13 +11,15 @@ mod task;
 mod vm;
 mod vm_devices;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 pub(super) use managers::service_content;
 
 use super::session::{ContainerView, Session};
 use super::value::{Ref, Val};
-use crate::lab::vsphere::{Kind, Moid, Vsphere};
+use crate::lab::vsphere::{Kind, Moid, Vm, Vsphere};
 
 /// What properties are read from: the model at one instant, as one session sees it.
 #[derive(Debug, Clone, Copy)]
@@ -37,15 +39,12 @@ impl Scene<'_> {
 
     /// The value at `path`; `None` when the type has no such property.
     pub(super) fn path(&self, target: &Ref, path: &str) -> Option<Val> {
-        let steps = steps(path)?;
-        let (first, rest) = steps.split_first()?;
-        let whole = self.property(target, first.name)?;
-        let start = pick(whole, first.key.as_ref())?;
-        rest.iter().try_fold(start, |value, step| match value {
-            Val::Unset => Some(Val::Unset),
-            Val::Struct(one) => pick(one.field(step.name)?.clone(), step.key.as_ref()),
-            _ => None,
-        })
+        self.reader(target).path(path)
+    }
+
+    /// Reads several paths of one object and builds each of its properties once.
+    pub(super) fn reader<'a>(&'a self, target: &'a Ref) -> Reader<'a> {
+        Reader { scene: self, target, built: BTreeMap::new() }
     }
 
     /// All properties that are set, in the type's order.
@@ -111,15 +110,42 @@ impl Scene<'_> {
 
     /// What a container holds: its children, its four folders, or the machines that run in it.
     fn inside(&self, at: Moid) -> Vec<Moid> {
-        match at.kind() {
-            Kind::VirtualMachine => Vec::new(),
-            Kind::ResourcePool => {
-                let runs_here = self.vsphere.vms().filter(|vm| vm.resource_pool == Some(at));
-                runs_here.map(|vm| vm.moid).collect()
-            }
-            Kind::Host => self.vsphere.vms().filter(|vm| vm.host == at).map(|vm| vm.moid).collect(),
-            _ => self.vsphere.children_of(at),
+        if matches!(at.kind(), Kind::ResourcePool | Kind::Host) {
+            let runs_here = |vm: &&Vm| vm.resource_pool == Some(at) || vm.host == at;
+            return self.vsphere.vms().filter(runs_here).map(|vm| vm.moid).collect();
         }
+        self.vsphere.children_of(at)
+    }
+}
+
+/// One object whose paths are being read.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    scene: &'a Scene<'a>,
+    target: &'a Ref,
+    built: BTreeMap<String, Option<Val>>,
+}
+
+impl Reader<'_> {
+    /// As [`Scene::path`].
+    pub(super) fn path(&mut self, path: &str) -> Option<Val> {
+        let steps = steps(path)?;
+        let (first, rest) = steps.split_first()?;
+        if !self.built.contains_key(first.name) {
+            let value = self.scene.property(self.target, first.name);
+            self.built.insert(first.name.to_owned(), value);
+        }
+        let whole = self.built.get(first.name)?.as_ref()?;
+        let start = pick(whole, first.key.as_ref())?;
+        let found = rest.iter().try_fold(start, |value, step| {
+            if let Val::Struct(one) = value {
+                return pick(one.field(step.name)?, step.key.as_ref());
+            }
+            (*value == Val::Unset).then_some(value)
+        });
+        // A field declared `anyType` is asked for by its value.
+        let found = found?;
+        if let Val::Any(inner) = found { Some(inner.as_ref().clone()) } else { Some(found.clone()) }
     }
 }
 
@@ -198,20 +224,17 @@ fn key(inner: &str) -> Option<(Key<'_>, &str)> {
 }
 
 /// The element of an array that has `key`; the value itself when there is no key.
-fn pick(value: Val, key: Option<&Key<'_>>) -> Option<Val> {
+fn pick<'a>(value: &'a Val, key: Option<&Key<'_>>) -> Option<&'a Val> {
     let Some(key) = key else { return Some(value) };
     let wanted = match key {
         Key::Text(text) => Val::text(*text),
         Key::Number(number) => Val::Int(*number),
     };
-    match value {
-        Val::List(_, items) => {
-            let has_key = |item: &Val| matches!(item, Val::Struct(one) if one.field("key") == Some(&wanted));
-            Some(items.into_iter().find(has_key).unwrap_or(Val::Unset))
-        }
-        Val::Unset => Some(Val::Unset),
-        _ => None,
+    if let Val::List(_, items) = value {
+        let has_key = |item: &&Val| matches!(item, Val::Struct(one) if one.field("key") == Some(&wanted));
+        return Some(items.iter().find(has_key).unwrap_or(&Val::Unset));
     }
+    (*value == Val::Unset).then_some(value)
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 //
 // The first line on standard output is the address of the SDK, e.g. https://127.0.0.1:40123/sdk.
 //
-// With -repair (the default) two defects of the release are mended on the way out, because real
-// clients stumble over them: enums that are unset are written as empty elements, and Fetch of an
-// unset property answers with the wrong response element.
+// With -repair (the default) three defects of the release are mended on the way out, because real
+// clients (pyVmomi, the Ansible modules on it) stumble over them: enums that are unset are written as
+// empty elements, Fetch of an unset property answers with the wrong response element, and a disk's
+// I/O allocation has no shares.
 package main
 
 import (
@@ -37,6 +38,9 @@ import (
 
 var blankEnum = regexp.MustCompile(`<(faultToleranceState|recordReplayState)></(faultToleranceState|recordReplayState)>`)
 
+var noShares = []byte("<storageIOAllocation><limit>-1</limit></storageIOAllocation>")
+var withShares = []byte("<storageIOAllocation><limit>-1</limit><shares><shares>1000</shares><level>normal</level></shares></storageIOAllocation>")
+
 const emptyFetch = `<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body><FetchResponse xmlns="urn:vim25"/></soapenv:Body></soapenv:Envelope>`
 
@@ -50,7 +54,7 @@ func (k *kept) Header() http.Header         { return k.header }
 func (k *kept) WriteHeader(status int)      { k.status = status }
 func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
 
-// repair answers what next answers, without the two defects.
+// repair answers what next answers, without the defects.
 func repair(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/sdk") || r.Method != http.MethodPost {
@@ -66,6 +70,7 @@ func repair(next http.Handler) http.Handler {
 		k := &kept{header: http.Header{}, status: http.StatusOK}
 		next.ServeHTTP(k, r)
 		answer := blankEnum.ReplaceAll(k.body.Bytes(), nil)
+		answer = bytes.ReplaceAll(answer, noShares, withShares)
 		if bytes.Contains(asked, []byte("<Fetch ")) && bytes.Contains(answer, []byte("<RetrievePropertiesExResponse")) {
 			answer = []byte(emptyFetch)
 		}
@@ -115,7 +120,7 @@ func main() {
 	cert := flag.String("tlscert", "", "certificate file; empty: a self-signed one")
 	key := flag.String("tlskey", "", "key file")
 	delays := flag.String("task-delay", "", "e.g. CloneVm:3000, milliseconds")
-	mend := flag.Bool("repair", true, "mend blank enums and Fetch of unset properties")
+	mend := flag.Bool("repair", true, "mend blank enums, Fetch of unset properties and I/O shares")
 	tied := flag.Bool("exit-with-stdin", false, "stop when standard input ends: dies with the test that started it")
 	flag.Parse()
 
