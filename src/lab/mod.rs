@@ -4,5 +4,6 @@ pub mod controller;
 pub mod executor;
 pub mod faults;
 pub mod vcenter;
+pub mod vcenter_front;
 pub mod vsphere;
 pub mod world;
