@@ -1,1 +1,151 @@
 //! The composition root: opens the journal, builds the clients, starts and stops everything in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use crate::aap::{Controller, ControllerConfig};
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::http::{self, Access, AppState, Server};
+use crate::journal::{Journal, JournalOptions};
+use crate::reconciler::{ControllerSetup, Limits, Neighbours, Reconciler};
+use crate::vcenter::{Vcenter, VcenterConfig};
+
+/// Why the bridge did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Journal(#[from] crate::journal::OpenError),
+    #[error(transparent)]
+    JournalRead(#[from] crate::journal::ReadError),
+    #[error(transparent)]
+    Controller(#[from] crate::aap::SetupError),
+    #[error(transparent)]
+    Vcenter(#[from] crate::vcenter::SetupError),
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("the configuration lets nobody in:\n  {}", .0.join("\n  "))]
+    Access(Vec<String>),
+}
+
+/// A running bridge.
+#[derive(Debug)]
+pub struct Bridge {
+    server: Server,
+    journal: Journal,
+    reconciler: Reconciler,
+}
+
+impl Bridge {
+    /// Starts everything and listens where the configuration says.
+    ///
+    /// # Errors
+    /// [`StartError`] names what could not be started. Nothing runs then.
+    pub async fn start(config: Config, clock: SharedClock) -> Result<Self, StartError> {
+        let address = config.http.listen;
+        let listener = TcpListener::bind(address).map_err(|error| StartError::Listen { address, error })?;
+        Self::start_on(listener, config, clock).await
+    }
+
+    /// The same on a listener that was bound before: journal, clients, reconciler, and last what lets others in.
+    ///
+    /// # Errors
+    /// [`StartError`] names what could not be started. Nothing runs then.
+    pub async fn start_on(
+        listener: TcpListener,
+        config: Config,
+        clock: SharedClock,
+    ) -> Result<Self, StartError> {
+        let access = access(&config)?;
+        let neighbours = neighbours(&config, &clock)?;
+        let options = JournalOptions { path: config.journal.path.clone(), ..JournalOptions::default() };
+        let journal = Journal::open(options, clock.clone())?;
+        let reconciler =
+            Reconciler::start(journal.clone(), neighbours, config.policy.clone(), Limits::default()).await?;
+        let waker = reconciler.waker();
+        let wake: http::Waker = Arc::new(move |id| waker.wake(id));
+        let state = AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone());
+        let address = config.http.listen;
+        let server = http::start(listener, Arc::new(state), config.http.workers)
+            .map_err(|error| StartError::Listen { address, error })?;
+        Ok(Self { server, journal, reconciler })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The journal, for those who read along.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Stops in reverse order: nobody is let in any more, actions under way end, the journal is closed.
+    pub async fn stop(self) {
+        if let Err(error) = self.server.stop().await {
+            tracing::warn!(%error, "the server did not end as it should");
+        }
+        self.reconciler.stop().await;
+        self.journal.close().await;
+    }
+}
+
+/// Who is let in by `config`.
+///
+/// # Errors
+/// [`StartError::Access`] with everything wrong with sources, tokens and callbacks.
+pub fn access(config: &Config) -> Result<Access, StartError> {
+    Access::new(config.catalog.clone(), &config.sources, &config.api_tokens, &config.callbacks())
+        .map_err(|violations| StartError::Access(violations.iter().map(ToString::to_string).collect()))
+}
+
+/// Makes ring the process's provider of cryptography. Harmless when it was made so before.
+pub fn use_ring() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been quicker: then there is a provider all the same.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// The clients of everything that `config` names. Must be called within a tokio runtime.
+///
+/// # Errors
+/// [`StartError`] when a client cannot be set up. Nothing was sent.
+pub fn neighbours(config: &Config, clock: &SharedClock) -> Result<Neighbours, StartError> {
+    use_ring();
+    let mut neighbours = Neighbours::new(config.instance.clone(), clock.clone());
+    for section in &config.controllers {
+        let mut client = ControllerConfig::new(&section.name, &section.base_url, section.token.clone());
+        client.organization.clone_from(&section.organization);
+        client.ca_file.clone_from(&section.ca_file);
+        client.call_deadline_secs = section.call_deadline_secs;
+        let setup = ControllerSetup {
+            workflow: section.workflow.clone(),
+            organization: section.organization.clone(),
+            claims_inventory: section.claims_inventory.clone(),
+            state_inventory: section.state_inventory.clone(),
+        };
+        neighbours.add_controller(&section.name, Controller::new(client, clock.clone())?, setup);
+    }
+    for section in &config.vcenters {
+        let client = Vcenter::new(
+            VcenterConfig {
+                name: section.name.clone(),
+                url: section.url.clone(),
+                username: section.username.clone(),
+                password: section.password.clone(),
+                ca_file: section.ca_file.clone(),
+                call_deadline_secs: section.call_deadline_secs,
+                page_objects_max: 100,
+                read_attempts_max: 3,
+                body_bytes_max: 64 * 1024 * 1024,
+            },
+            clock.clone(),
+        )?;
+        neighbours.add_vcenter(&section.name, client);
+    }
+    Ok(neighbours)
+}

@@ -35,6 +35,8 @@ pub mod reconciler;
 
 pub mod bridge;
 pub mod cli;
+pub mod demo;
+pub mod doctor;
 pub mod http;
 
 pub mod lab;

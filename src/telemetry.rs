@@ -1,1 +1,29 @@
 //! Tracing set-up and the names of log fields.
+//!
+//! A message is readable by itself; fields are named after the entity they are about (`request`, `workflow_job`,
+//! `controller`), numbers carry their unit (`took_ms`). An error is logged once, where it is handled. Bodies, headers,
+//! tokens and query strings are never logged.
+
+use tracing_subscriber::EnvFilter;
+
+/// The log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error(
+        "{0:?} is no log filter: a level (error, warn, info, debug, trace) or directives such as causeway=debug"
+    )]
+    Filter(String),
+    #[error("the log was started before")]
+    Twice,
+}
+
+/// Starts the log on standard error: what `filter` lets through, as text or one JSON document a line.
+///
+/// # Errors
+/// [`TelemetryError`] when the filter cannot be read, or a log runs already.
+pub fn start(filter: &str, json: bool) -> Result<(), TelemetryError> {
+    let parsed = EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter(filter.to_owned()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let started = if json { builder.json().try_init() } else { builder.try_init() };
+    started.map_err(|_| TelemetryError::Twice)
+}

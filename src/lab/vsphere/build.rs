@@ -1,6 +1,6 @@
 //! Building a vSphere from a layout, and the ids, UUIDs and addresses that follow from the seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ impl Vsphere {
             tasks: BTreeMap::new(),
             open_tasks: BTreeSet::new(),
             plans: BTreeMap::new(),
-            events: Vec::new(),
+            events: VecDeque::new(),
             created_for: BTreeMap::new(),
             custom_fields: Vec::new(),
         };
@@ -65,6 +65,20 @@ impl Vsphere {
             };
         }
         Ok(at)
+    }
+
+    /// Makes a VM folder called `name` in the VM folder `parent`.
+    ///
+    /// # Errors
+    /// `ManagedObjectNotFound`, `NotSupported` when `parent` is no VM folder, `DuplicateName`, `InvalidName`.
+    pub fn create_vm_folder(&mut self, parent: Moid, name: &str) -> Result<Moid, Fault> {
+        if !self.exists(parent) {
+            return Err(Fault::gone(parent));
+        }
+        if parent.kind() != Kind::VmFolder {
+            return Err(Fault::NotSupported);
+        }
+        self.make_folder(Kind::VmFolder, name, parent)
     }
 
     pub(super) fn next_moid(&mut self, kind: Kind) -> Moid {

@@ -162,6 +162,18 @@ impl Vsphere {
         Ok(())
     }
 
+    /// Defines a custom attribute and returns its key.
+    ///
+    /// # Errors
+    /// `InvalidName` for an empty name or one that is taken.
+    pub fn define_custom_field(&mut self, name: &str) -> Result<usize, Fault> {
+        if name.is_empty() || self.custom_fields.iter().any(|known| known == name) {
+            return Err(Fault::InvalidName { name: name.to_owned() });
+        }
+        self.custom_fields.push(name.to_owned());
+        Ok(self.custom_fields.len() - 1)
+    }
+
     /// Changes the power state.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ mod vm;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ pub struct Vsphere {
     tasks: BTreeMap<Moid, Task>,
     open_tasks: BTreeSet<Moid>,
     plans: BTreeMap<Moid, ClonePlan>,
-    events: Vec<Event>,
+    events: VecDeque<Event>,
     /// Every VM ever created for an identity, destroyed ones included.
     created_for: BTreeMap<String, BTreeSet<Moid>>,
     custom_fields: Vec<String>,

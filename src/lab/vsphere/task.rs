@@ -268,9 +268,9 @@ impl Vsphere {
         let key = self.next_event;
         self.next_event += 1;
         if self.events.len() >= EVENTS_MAX {
-            self.events.remove(0);
+            self.events.pop_front();
         }
-        self.events.push(Event {
+        self.events.push_back(Event {
             key,
             kind,
             created_at: about.now,

@@ -1,0 +1,104 @@
+//! `causeway journal`: reads a journal's file while no bridge runs on it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::output::{BAD, DIM, GOOD, paint};
+use super::{Output, story};
+use crate::clock::SystemClock;
+use crate::journal::{Journal, JournalOptions, Loaded};
+use crate::vm_request::RequestId;
+
+/// Which journal, and what to do with it.
+#[derive(Debug, clap::Args)]
+pub struct JournalArgs {
+    /// The journal's file.
+    #[arg(long, env = "CAUSEWAY_JOURNAL", value_name = "FILE")]
+    file: PathBuf,
+    #[command(subcommand)]
+    command: JournalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalCommand {
+    /// Prove every hash chain, checkpoint and projection; exit code 1 when something is wrong.
+    Verify,
+    /// Tell the story of a request.
+    Show { id: String },
+    /// Drop the projections and build them again from the events.
+    Rebuild,
+}
+
+pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(args.file.is_file(), "there is no journal at {}", args.file.display());
+    super::runtime()?.block_on(async {
+        let journal = Journal::open(
+            JournalOptions { path: args.file.clone(), ..JournalOptions::default() },
+            Arc::new(SystemClock),
+        )?;
+        let done = match &args.command {
+            JournalCommand::Verify => verify(&journal, output).await,
+            JournalCommand::Show { id } => show(&journal, id, output).await,
+            JournalCommand::Rebuild => rebuild(&journal, output).await,
+        };
+        journal.close().await;
+        done
+    })
+}
+
+async fn verify(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> {
+    let report = journal.verify().await?;
+    let faults: Vec<String> = report.faults.iter().map(|fault| format!("{fault:?}")).collect();
+    let head = report.head.as_ref().map(|head| hex(&head.hash));
+    let document = json!({
+        "sound": report.is_sound(), "requests": report.requests, "events": report.events,
+        "checkpoints": report.checkpoints, "head": head, "faults": faults, "faults_total": report.faults_total,
+    });
+    output.tell(&document, || {
+        let counted = format!(
+            "{} requests, {} events, {} checkpoints",
+            report.requests, report.events, report.checkpoints
+        );
+        let verdict = if report.is_sound() { paint("sound", GOOD) } else { paint("not sound", BAD) };
+        let head = head.map_or(String::new(), |head| format!("\n{}", paint(format!("head {head}"), DIM)));
+        let faults: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+        format!("{verdict}: {counted}{head}{faults}")
+    });
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn show(journal: &Journal, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
+    let id: RequestId = id.parse()?;
+    let Some(Loaded { state, events }) = journal.load(&id).await? else {
+        anyhow::bail!("the journal holds no request {id}");
+    };
+    for recorded in &events {
+        let document = json!({
+            "position": recorded.position, "seq": recorded.seq, "at": recorded.at, "type": recorded.kind,
+            "hash": hex(&recorded.hash), "event": recorded.event,
+        });
+        output.tell(&document, || {
+            let mut lines = story::lines(&recorded.event).into_iter();
+            let first = lines.next().unwrap_or_default();
+            let more: String = lines.map(|line| format!("\n{:28}{line}", "")).collect();
+            format!("{} {first}{more}", paint(recorded.at.strftime("%Y-%m-%d %H:%M:%S%.3f UTC"), DIM))
+        });
+    }
+    output.line(format!("{} is {}", state.id, state.phase.name()));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn rebuild(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> {
+    let report = journal.rebuild().await?;
+    let document = json!({"requests": report.requests, "events": report.events});
+    output.tell(&document, || format!("rebuilt {} requests from {} events", report.requests, report.events));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

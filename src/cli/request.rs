@@ -1,0 +1,227 @@
+//! `causeway request`: the API of a running bridge, from the command line.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use reqwest::{Client, Method, Url};
+use serde_json::{Value, json};
+
+use super::output::{BAD, DIM, GOOD, WARN, paint};
+use super::{Output, sign, story};
+use crate::vm_request::Event;
+
+/// How often `watch` asks.
+const WATCH_INTERVAL_MS: u64 = 500;
+/// How long one call may take.
+const CALL_SECS_MAX: u64 = 30;
+
+/// Which bridge, and what to ask of it.
+#[derive(Debug, clap::Args)]
+pub struct RequestArgs {
+    /// Address of the bridge.
+    #[arg(long, env = "CAUSEWAY_URL", default_value = "http://127.0.0.1:8080")]
+    url: Url,
+    /// An API token, in the environment so that no process list shows it.
+    #[arg(long, env = "CAUSEWAY_TOKEN", hide_env_values = true)]
+    token: String,
+    #[command(subcommand)]
+    command: RequestCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RequestCommand {
+    /// Ask for a VM.
+    Create {
+        /// The VM request in JSON; `-` reads standard input.
+        file: PathBuf,
+        /// Sent again with the same key, the request is not doubled.
+        #[arg(long)]
+        idempotency_key: Option<String>,
+        /// Watch it to its end.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// List requests, the newest first.
+    List {
+        /// Only those in this phase.
+        #[arg(long)]
+        phase: Option<String>,
+        #[arg(long, default_value_t = 25)]
+        limit: u32,
+    },
+    /// Show a request.
+    Show { id: String },
+    /// Follow a request to its end; exit code 1 unless it is done.
+    Watch { id: String },
+    /// Cancel a request.
+    Cancel {
+        id: String,
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
+}
+
+pub(super) fn run(args: &RequestArgs, output: &Output) -> anyhow::Result<ExitCode> {
+    super::runtime()?.block_on(async {
+        let api = Api::new(args.url.clone(), &args.token)?;
+        match &args.command {
+            RequestCommand::Create { file, idempotency_key, watch } => {
+                let body = sign::read(file)?;
+                let key = idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+                let created = api.send(Method::POST, "", Some(body), &[("Idempotency-Key", key)]).await?;
+                show(&created, output);
+                if *watch { api.watch(id_of(&created)?, output).await } else { Ok(ExitCode::SUCCESS) }
+            }
+            RequestCommand::List { phase, limit } => api.list(phase.as_deref(), *limit, output).await,
+            RequestCommand::Show { id } => {
+                show(&api.get(id).await?, output);
+                Ok(ExitCode::SUCCESS)
+            }
+            RequestCommand::Watch { id } => api.watch(id, output).await,
+            RequestCommand::Cancel { id, comment } => {
+                let body = json!({"comment": comment}).to_string().into_bytes();
+                let path = format!("{}/actions/cancel", plain(id)?);
+                show(&api.send(Method::POST, &path, Some(body), &[]).await?, output);
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    })
+}
+
+/// The bridge's API as one caller sees it.
+struct Api {
+    http: Client,
+    url: Url,
+    token: String,
+}
+
+impl Api {
+    fn new(url: Url, token: &str) -> anyhow::Result<Self> {
+        crate::bridge::use_ring();
+        let deadline = Duration::from_secs(CALL_SECS_MAX);
+        let http = Client::builder().timeout(deadline).redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { http, url, token: token.to_owned() })
+    }
+
+    async fn get(&self, id: &str) -> anyhow::Result<Value> {
+        self.send(Method::GET, plain(id)?, None, &[]).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        headers: &[(&str, String)],
+    ) -> anyhow::Result<Value> {
+        let path =
+            if path.is_empty() || path.starts_with('?') { path.to_owned() } else { format!("/{path}") };
+        let url = self.url.join(&format!("/api/v1/vm-requests{path}"))?;
+        let mut call = self.http.request(method, url).bearer_auth(&self.token);
+        for (name, value) in headers {
+            call = call.header(*name, value);
+        }
+        if let Some(body) = body {
+            call = call.header("Content-Type", "application/json").body(body);
+        }
+        let answer = call.send().await.with_context(|| format!("no answer from {}", self.url))?;
+        let status = answer.status();
+        let document: Value = answer.json().await.with_context(|| format!("{status}, and no JSON"))?;
+        if status.is_success() { Ok(document) } else { bail!(problem(&document)) }
+    }
+
+    async fn list(&self, phase: Option<&str>, limit: u32, output: &Output) -> anyhow::Result<ExitCode> {
+        let mut query = format!("?limit={limit}");
+        if let Some(phase) = phase {
+            query.push_str("&phase=");
+            query.push_str(plain(phase)?);
+        }
+        let page = self.send(Method::GET, &query, None, &[]).await?;
+        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        for item in &items {
+            output.tell(item, || {
+                let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+                format!(
+                    "{}  {:<18} {:<16} {}",
+                    text("id"),
+                    phase_word(&text("phase"), item.get("hold").and_then(Value::as_str)),
+                    text("vm_name"),
+                    text("created_at")
+                )
+            });
+        }
+        if items.is_empty() {
+            output.line(paint("no requests", DIM));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn watch(&self, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
+        let mut told = BTreeSet::new();
+        loop {
+            let events = self.send(Method::GET, &format!("{}/events", plain(id)?), None, &[]).await?;
+            for recorded in events.get("items").and_then(Value::as_array).into_iter().flatten() {
+                if told.insert(recorded.get("seq").and_then(Value::as_u64)) {
+                    tell(recorded, output);
+                }
+            }
+            let request = self.get(id).await?;
+            match request.get("phase").and_then(Value::as_str) {
+                Some("done") => {
+                    output.line(paint("done", GOOD));
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Some(phase @ ("failed" | "cancelled" | "held" | "awaiting_approval")) => {
+                    output.line(paint(phase, WARN));
+                    return Ok(ExitCode::FAILURE);
+                }
+                _ => tokio::time::sleep(Duration::from_millis(WATCH_INTERVAL_MS)).await,
+            }
+        }
+    }
+}
+
+fn tell(recorded: &Value, output: &Output) {
+    let event = recorded.get("event").and_then(|event| serde_json::from_value::<Event>(event.clone()).ok());
+    output.tell(recorded, || match event {
+        Some(event) => story::lines(&event).join("\n"),
+        None => recorded.to_string(),
+    });
+}
+
+fn show(request: &Value, output: &Output) {
+    output.tell(request, || serde_json::to_string_pretty(request).unwrap_or_default());
+}
+
+fn id_of(request: &Value) -> anyhow::Result<&str> {
+    request.get("id").and_then(Value::as_str).context("the bridge named no id")
+}
+
+/// Refuses what would change the address that it is put into.
+fn plain(part: &str) -> anyhow::Result<&str> {
+    let is_plain = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_plain { Ok(part) } else { bail!("`{part}` is no id and no phase") }
+}
+
+fn phase_word(phase: &str, hold: Option<&str>) -> String {
+    match (phase, hold) {
+        ("done", _) => paint(phase, GOOD),
+        ("held", Some(hold)) => paint(format!("held: {hold}"), BAD),
+        _ => phase.to_owned(),
+    }
+}
+
+/// A problem document as a sentence and its list.
+fn problem(document: &Value) -> String {
+    let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut lines = vec![format!("{}: {}", text("title"), text("detail"))];
+    for error in document.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!("  {} {} (expected {})", part("pointer"), part("detail"), part("expected")));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,145 @@
+//! Reads and checks the configuration.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::references;
+use super::sections::Config;
+use crate::vm_request::violation::Violation;
+
+/// A configuration that can be used, with what is worth knowing about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    /// What works and should be otherwise.
+    pub warnings: Vec<String>,
+}
+
+/// A configuration that cannot be used, with everything wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError {
+    /// The file, where there is one.
+    pub path: PathBuf,
+    pub violations: Vec<Violation>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration {} cannot be used:", self.path.display())?;
+        for violation in &self.violations {
+            write!(f, "\n  {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the configuration at `path`, with references into the process's environment.
+///
+/// # Errors
+/// [`ConfigError`] with everything wrong with it.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        path: path.to_owned(),
+        violations: vec![Violation::new("", format!("cannot be read: {error}"), "a TOML file")],
+    })?;
+    let base = path.parent().unwrap_or_else(|| Path::new("."));
+    parse(&text, base, &|name| std::env::var(name).ok())
+        .map_err(|violations| ConfigError { path: path.to_owned(), violations })
+}
+
+/// The same for a text; relative files are taken from `base`, variables from `env`.
+///
+/// # Errors
+/// Everything wrong with it.
+pub fn parse(
+    text: &str,
+    base: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Vec<Violation>> {
+    // The error's own text would show the line, which may hold a secret.
+    let mut value: toml::Value = toml::from_str(text).map_err(|error| {
+        let line =
+            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        vec![Violation::new("", format!("line {line} is not TOML: {}", error.message()), "TOML 1.0")]
+    })?;
+    let mut found = Vec::new();
+    let warnings = plain_secrets(&value, "");
+    references::resolve(&mut value, "", base, env, &mut found);
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let config = Config::deserialize_from(value)?;
+    let violations = violations(&config);
+    if violations.is_empty() { Ok(Loaded { config, warnings }) } else { Err(violations) }
+}
+
+impl Config {
+    fn deserialize_from(value: toml::Value) -> Result<Self, Vec<Violation>> {
+        value.try_into().map_err(|error: toml::de::Error| {
+            let said = error.to_string();
+            vec![Violation::new("", said.trim().replace('\n', " "), "see deploy/causeway.example.toml")]
+        })
+    }
+}
+
+/// Everything that the types alone do not rule out.
+fn violations(config: &Config) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if config.instance.is_empty() || config.instance.len() > 64 {
+        found.push(Violation::new("/instance", "is empty or too long", "1 to 64 characters"));
+    }
+    if config.http.workers == 0 {
+        found.push(Violation::new("/http/workers", "is 0", "at least 1"));
+    }
+    let controllers = names(&mut found, "/controllers", config.controllers.iter().map(|each| &each.name));
+    let vcenters = names(&mut found, "/vcenters", config.vcenters.iter().map(|each| &each.name));
+    found.extend(config.catalog.violations(&controllers, &vcenters));
+    found
+}
+
+fn names<'a>(
+    found: &mut Vec<Violation>,
+    at: &str,
+    given: impl Iterator<Item = &'a String>,
+) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (index, name) in given.enumerate() {
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if name.is_empty() || !plain {
+            let expected = "letters, digits, `-`, `_` and `.`";
+            found.push(Violation::new(format!("{at}/{index}/name"), "is no plain name", expected));
+        }
+        if !names.insert(name.clone()) {
+            found.push(Violation::new(format!("{at}/{index}/name"), "stands twice", "a name of its own"));
+        }
+    }
+    names
+}
+
+/// Secrets that stand in the file itself.
+fn plain_secrets(value: &toml::Value, at: &str) -> Vec<String> {
+    const SECRET_FIELDS: [&str; 4] = ["token", "password", "secret", "secrets"];
+    let Some(table) = value.as_table() else {
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let inner = items.iter().enumerate();
+        return inner.flat_map(|(index, item)| plain_secrets(item, &format!("{at}/{index}"))).collect();
+    };
+    let mut warnings = Vec::new();
+    for (name, inner) in table {
+        let at = format!("{at}/{name}");
+        let is_plain = match inner {
+            toml::Value::String(_) => true,
+            toml::Value::Array(items) => items.iter().any(toml::Value::is_str),
+            _ => false,
+        };
+        if SECRET_FIELDS.contains(&name.as_str()) && is_plain {
+            warnings.push(format!(
+                "{at} stands in the file itself: {{ file = \"…\" }} or {{ env = \"…\" }} keeps it out"
+            ));
+        } else {
+            warnings.extend(plain_secrets(inner, &at));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,10 @@
+//! The whole thing on one machine: lab and bridge on free loopback ports, a journal in a temporary folder, and the
+//! scenarios that `causeway demo`, the tests and the benches play on them.
+
+mod play;
+mod rig;
+mod scenario;
+
+pub use play::{Ending, Listener, play};
+pub use rig::{Answer, Rig, RigOptions};
+pub use scenario::{Expected, SCENARIOS, Scenario};

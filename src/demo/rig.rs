@@ -1,0 +1,210 @@
+//! A bridge and its neighbours on free loopback ports, and the calls that a sender and an operator make.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use reqwest::{Client, Method};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::bridge::{self, Bridge};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{self, Config, Secret};
+use crate::intake::signature::sign_standard_webhooks;
+use crate::journal::Journal;
+use crate::lab::controller::model::content::Callback;
+use crate::lab::faults::FaultPlan;
+use crate::lab::vcenter_front::VcenterFront;
+use crate::lab::world::{Lab, LabOptions};
+use crate::vm_request::violation::Violation;
+
+const CONFIG: &str = include_str!("lab.toml");
+const WEBHOOK_SECRET: &str = "whsec_ZGVtby1zZWNyZXQtb2YtdGhlLWxhYi1vbmx5LTAwMDE=";
+const API_TOKEN: &str = "demo-api-token-of-the-lab";
+const CALLBACK_TOKEN: &str = "demo-callback-token-of-the-lab";
+
+/// How to set a rig up.
+#[derive(Debug, Clone)]
+pub struct RigOptions {
+    pub seed: u64,
+    pub faults: FaultPlan,
+    /// Whether the controller sends notifications.
+    pub callbacks: bool,
+}
+
+impl RigOptions {
+    /// A rig on which nothing goes wrong.
+    #[must_use]
+    pub fn quiet(seed: u64) -> Self {
+        Self { seed, faults: FaultPlan::none(seed), callbacks: true }
+    }
+}
+
+/// A lab and a bridge that speak over real HTTP.
+#[derive(Debug)]
+pub struct Rig {
+    pub lab: Lab,
+    pub vcenter: VcenterFront,
+    bridge: Option<Bridge>,
+    config: Config,
+    address: SocketAddr,
+    http: Client,
+    clock: SharedClock,
+    _folder: TempDir,
+}
+
+/// An answer of the bridge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Rig {
+    /// Starts lab and bridge.
+    ///
+    /// # Errors
+    /// When a port, the folder or the bridge is not to be had.
+    pub async fn start(options: RigOptions) -> anyhow::Result<Self> {
+        bridge::use_ring();
+        let clock: SharedClock = Arc::new(SystemClock);
+        let folder = tempfile::Builder::new().prefix("causeway-demo-").tempdir()?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free loopback port")?;
+        let address = listener.local_addr()?;
+        let lab = start_lab(&options, address, &clock).await?;
+        let vcenter = VcenterFront::start(lab.shared_world(), Arc::clone(&clock))?;
+        let config = rig_config(&lab, &vcenter, &folder.path().join("journal.db"))?;
+        let bridge = Bridge::start_on(listener, config.clone(), Arc::clone(&clock)).await?;
+        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { lab, vcenter, bridge: Some(bridge), config, address, http, clock, _folder: folder })
+    }
+
+    /// Where the bridge listens.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The operator's API token.
+    #[must_use]
+    pub const fn api_token(&self) -> &'static str {
+        API_TOKEN
+    }
+
+    /// The secret with which tickets are signed.
+    #[must_use]
+    pub const fn webhook_secret(&self) -> &'static str {
+        WEBHOOK_SECRET
+    }
+
+    /// The bridge's configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where the journal lies.
+    #[must_use]
+    pub fn journal_path(&self) -> PathBuf {
+        self.config.journal.path.clone()
+    }
+
+    /// The journal of the running bridge.
+    ///
+    /// # Errors
+    /// When the bridge does not run.
+    pub fn journal(&self) -> anyhow::Result<&Journal> {
+        self.bridge.as_ref().map(Bridge::journal).context("the bridge does not run")
+    }
+
+    /// Sends a signed ticket as delivery `id`, as an ITSM system does.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn send_ticket(&self, id: &str, ticket: &Value) -> anyhow::Result<Answer> {
+        let body = ticket.to_string().into_bytes();
+        let secret = Secret::new(WEBHOOK_SECRET);
+        let signed = sign_standard_webhooks(&secret, id, self.clock.now(), &body)?;
+        let mut call = self.http.post(format!("{}/hooks/itsm", self.url())).body(body);
+        for (name, value) in signed.pairs() {
+            call = call.header(name, value);
+        }
+        answer(call.header("Content-Type", "application/json")).await
+    }
+
+    /// Calls the API as the operator.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn api(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        let call = self.http.request(method, format!("{}{path}", self.url())).bearer_auth(API_TOKEN);
+        answer(match body {
+            Some(body) => call.json(body),
+            None => call,
+        })
+        .await
+    }
+
+    /// Stops the bridge and starts it again on the same journal and port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn restart_bridge(&mut self) -> anyhow::Result<()> {
+        if let Some(bridge) = self.bridge.take() {
+            bridge.stop().await;
+        }
+        let listener = TcpListener::bind(self.address)?;
+        self.bridge = Some(Bridge::start_on(listener, self.config.clone(), Arc::clone(&self.clock)).await?);
+        Ok(())
+    }
+
+    /// Stops everything.
+    pub async fn stop(mut self) {
+        if let Some(bridge) = self.bridge.take() {
+            bridge.stop().await;
+        }
+        self.vcenter.stop().await;
+        self.lab.stop().await;
+    }
+}
+
+async fn start_lab(options: &RigOptions, bridge: SocketAddr, clock: &SharedClock) -> anyhow::Result<Lab> {
+    let mut lab = LabOptions::fast(options.seed, Arc::clone(clock));
+    lab.world.faults = options.faults.clone();
+    lab.world.callback = options.callbacks.then(|| Callback {
+        url: format!("http://{bridge}/hooks/aap/lab"),
+        headers: vec![("Authorization".to_owned(), format!("Bearer {CALLBACK_TOKEN}"))],
+    });
+    Ok(Lab::start(lab).await?)
+}
+
+fn rig_config(lab: &Lab, vcenter: &VcenterFront, journal: &Path) -> anyhow::Result<Config> {
+    let values = |name: &str| {
+        Some(match name {
+            "DEMO_JOURNAL" => journal.display().to_string(),
+            "DEMO_API_TOKEN" => API_TOKEN.to_owned(),
+            "DEMO_WEBHOOK_SECRET" => WEBHOOK_SECRET.to_owned(),
+            "DEMO_CONTROLLER" => lab.controller_url.clone(),
+            "DEMO_CONTROLLER_TOKEN" => lab.token.clone(),
+            "DEMO_CALLBACK_TOKEN" => CALLBACK_TOKEN.to_owned(),
+            "DEMO_VCENTER" => vcenter.url.clone(),
+            "DEMO_VCENTER_PASSWORD" => vcenter.password().to_owned(),
+            _ => return None,
+        })
+    };
+    let loaded = config::parse(CONFIG, Path::new("."), &values).map_err(|found| {
+        anyhow::anyhow!(found.iter().map(Violation::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    Ok(loaded.config)
+}
+
+async fn answer(call: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
+    let answer = call.send().await?;
+    let status = answer.status().as_u16();
+    let body = answer.bytes().await?;
+    let body = serde_json::from_slice(&body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
+    Ok(Answer { status, body })
+}

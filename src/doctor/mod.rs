@@ -1,0 +1,90 @@
+//! Examines a configuration against the neighbours that it names, before any request meets them: everything that is
+//! wrong at once, each with what mends it. It changes nothing.
+
+mod callbacks;
+mod controller;
+mod vcenter;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::bridge::{self, StartError};
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::vm_request::hold::Finding;
+
+/// What the examination found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// What was looked at and is well, a sentence each.
+    pub well: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    fn well(&mut self, sentence: impl Into<String>) {
+        self.well.push(sentence.into());
+    }
+
+    fn find(
+        &mut self,
+        code: &str,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(Finding {
+            code: code.to_owned(),
+            subject: subject.into(),
+            detail: detail.into(),
+            remedy: remedy.into(),
+        });
+    }
+}
+
+/// Examines everything that `config` names. `public_url` is where the controllers reach this bridge, for comparing
+/// their notification templates with it.
+///
+/// # Errors
+/// [`StartError`] when a client cannot even be set up.
+pub async fn examine(
+    config: &Config,
+    public_url: Option<&str>,
+    clock: &SharedClock,
+) -> Result<Report, StartError> {
+    let neighbours = bridge::neighbours(config, clock)?;
+    let mut report = Report::default();
+    for section in &config.controllers {
+        if let Some(handle) = neighbours.controllers.get(&section.name) {
+            controller::examine(&mut report, section, &handle.client, public_url).await;
+        }
+    }
+    for section in &config.vcenters {
+        if let Some(handle) = neighbours.vcenters.get(&section.name) {
+            vcenter::examine(&mut report, section, &handle.client, &config.catalog).await;
+            handle.client.logout().await;
+        }
+    }
+    unused(&mut report, config);
+    Ok(report)
+}
+
+/// Controllers and vCenters that no environment uses: harmless, and often a slip.
+fn unused(report: &mut Report, config: &Config) {
+    let environments = || config.catalog.environments.values();
+    let controllers: BTreeSet<&String> = environments().map(|each| &each.controller).collect();
+    let vcenters: BTreeSet<&String> = environments().map(|each| &each.vcenter).collect();
+    let named =
+        config.controllers.iter().map(|each| ("controller", &each.name, controllers.contains(&each.name)));
+    let named = named
+        .chain(config.vcenters.iter().map(|each| ("vCenter", &each.name, vcenters.contains(&each.name))));
+    for (kind, name, _) in named.filter(|(_, _, is_used)| !is_used) {
+        report.find(
+            "unused",
+            format!("{kind} {name}"),
+            "no environment of the catalog uses it",
+            "name it in an environment, or take it out",
+        );
+    }
+}

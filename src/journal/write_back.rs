@@ -1,0 +1,106 @@
+//! Writes the write-ahead log back into the file, mostly beside the writer.
+//!
+//! SQLite starts the log anew only when all of it is in the file at the moment of a write; under load a helper that
+//! copies beside the writer never gets there. So the helper copies the bulk and syncs it while the writer goes on,
+//! and then the writer copies the small rest between two batches, which is short.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use super::open;
+
+const IDLE: u8 = 0;
+const COPYING: u8 = 1;
+const COPIED: u8 = 2;
+
+/// The helper. Ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct WriteBack {
+    stage: Arc<AtomicU8>,
+    orders: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WriteBack {
+    /// Starts the helper for the journal at `path`.
+    pub fn start(path: &Path) -> Result<Self, String> {
+        let connection = open::write_back_connection(path).map_err(|error| error.to_string())?;
+        let stage = Arc::new(AtomicU8::new(IDLE));
+        let (orders, inbox) = sync_channel(1);
+        let shared = Arc::clone(&stage);
+        let thread = std::thread::Builder::new()
+            .name("journal-back".to_owned())
+            .spawn(move || run(&connection, &inbox, &shared))
+            .map_err(|error| error.to_string())?;
+        Ok(Self { stage, orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// Called by the writer between two batches: starts a copy when the log has `log_bytes` of `limit_bytes`, and
+    /// finishes one whose bulk is done. Returns whether one was finished.
+    pub fn between_batches(&self, connection: &Connection, limit_bytes: u64) -> rusqlite::Result<bool> {
+        match self.stage.load(Ordering::Acquire) {
+            COPIED => {
+                copy(connection)?;
+                self.stage.store(IDLE, Ordering::Release);
+                Ok(true)
+            }
+            IDLE if log_bytes(connection)? >= limit_bytes => {
+                self.order();
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the writer has a rest to copy.
+    pub fn is_copied(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == COPIED
+    }
+
+    fn order(&self) {
+        let Some(orders) = &self.orders else { return };
+        self.stage.store(COPYING, Ordering::Release);
+        match orders.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(())) => {}
+            // Without the helper the writer copies all of it by itself.
+            Err(TrySendError::Disconnected(())) => self.stage.store(COPIED, Ordering::Release),
+        }
+    }
+}
+
+impl Drop for WriteBack {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's write-back thread panicked");
+        }
+    }
+}
+
+fn run(connection: &Connection, inbox: &Receiver<()>, stage: &AtomicU8) {
+    while inbox.recv().is_ok() {
+        if let Err(error) = copy(connection) {
+            tracing::warn!(%error, "writing the journal's log back failed; the writer tries again");
+        }
+        stage.store(COPIED, Ordering::Release);
+    }
+}
+
+fn copy(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+}
+
+/// Bytes in the log that are not in the file yet.
+fn log_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    let (log_pages, copied_pages): (i64, i64) =
+        statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    Ok(u64::try_from(log_pages - copied_pages).unwrap_or(0) * open::PAGE_BYTES)
+}

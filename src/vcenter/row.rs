@@ -1,0 +1,179 @@
+//! One VM: from the property collector's values to a [`VmSighting`].
+//!
+//! Nothing here fails. A value that is absent, empty or odd is `None` in the sighting.
+
+use jiff::Timestamp;
+
+use super::devices::{Nic, read_disk, read_nic};
+use super::inventory::{Tree, unescaped};
+use super::properties::Object;
+use super::soap::MoRef;
+use super::xml::Element;
+use crate::vm_request::sighting::{DiskSighting, PowerState, VmSighting};
+
+/// The `extraConfig` key that holds the bridge's identity of a VM.
+const UID_KEY: &str = "guestinfo.causeway.vm_uid";
+const UID_PATH: &str = "config.extraConfig[\"guestinfo.causeway.vm_uid\"]";
+/// The whole list.
+pub(super) const EXTRA_CONFIG: &str = "config.extraConfig";
+
+/// Everything of a sighting except `vm_uid`. The devices are most of `config.hardware`; the rest of it
+/// is not asked for.
+pub(super) const DETAIL: [&str; 13] = [
+    "name",
+    "parent",
+    "config.instanceUuid",
+    "config.uuid",
+    "config.template",
+    "config.hardware.numCPU",
+    "config.hardware.memoryMB",
+    "config.hardware.device",
+    "runtime.powerState",
+    "runtime.host",
+    "datastore",
+    "guest.ipAddress",
+    "guest.hostName",
+];
+
+/// How sweeps of a session read `vm_uid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UidPath {
+    /// Not found out yet: the whole list, then the test.
+    Unknown,
+    /// By key.
+    Keyed,
+    /// The key was tried and did not answer as the list did.
+    Whole,
+}
+
+impl UidPath {
+    pub fn property(self) -> &'static str {
+        match self {
+            Self::Keyed => UID_PATH,
+            Self::Unknown | Self::Whole => EXTRA_CONFIG,
+        }
+    }
+}
+
+/// The property path of one `extraConfig` entry.
+pub(super) fn keyed_path(key: &str) -> String {
+    format!("{EXTRA_CONFIG}[\"{key}\"]")
+}
+
+/// A VM as the wire tells it: places and networks still as references.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub reference: MoRef,
+    seen_at: Timestamp,
+    /// As people see it.
+    pub name: Option<String>,
+    parent: Option<MoRef>,
+    host: Option<MoRef>,
+    pub instance_uuid: Option<String>,
+    bios_uuid: Option<String>,
+    pub vm_uid: Option<String>,
+    /// Some `extraConfig` entry to test [`UidPath::Keyed`] with, when the whole list was read.
+    pub sample: Option<(String, String)>,
+    is_template: bool,
+    cpu: Option<u32>,
+    memory_mib: Option<u64>,
+    power: Option<PowerState>,
+    datastores: Vec<MoRef>,
+    nics: Vec<Nic>,
+    disks: Vec<DiskSighting>,
+    ip_address: Option<String>,
+    guest_hostname: Option<String>,
+}
+
+impl Row {
+    pub fn read(object: &Object<'_, '_>, seen_at: Timestamp) -> Self {
+        let owned = |path: &str| object.text(path).map(str::to_owned);
+        let devices = object.value("config.hardware.device");
+        let devices = || devices.into_iter().flat_map(|list| list.children.iter());
+        let mut nics: Vec<Nic> = devices().filter_map(read_nic).collect();
+        let mut disks: Vec<DiskSighting> = devices().filter_map(read_disk).collect();
+        nics.sort_by_key(|nic| nic.key);
+        disks.sort_by_key(|disk| disk.key);
+        let entries = object.value(EXTRA_CONFIG);
+        Self {
+            reference: object.reference.clone(),
+            seen_at,
+            name: object.text("name").map(unescaped),
+            parent: object.reference_at("parent"),
+            host: object.reference_at("runtime.host"),
+            instance_uuid: owned("config.instanceUuid"),
+            bios_uuid: owned("config.uuid"),
+            vm_uid: vm_uid(object),
+            sample: entries.and_then(sample),
+            is_template: matches!(object.text("config.template"), Some("true" | "1")),
+            cpu: object.text("config.hardware.numCPU").and_then(|n| n.parse().ok()),
+            memory_mib: object.text("config.hardware.memoryMB").and_then(|n| n.parse().ok()),
+            power: object.text("runtime.powerState").and_then(power),
+            datastores: object.references_at("datastore"),
+            nics,
+            disks,
+            ip_address: owned("guest.ipAddress"),
+            guest_hostname: owned("guest.hostName"),
+        }
+    }
+
+    /// With names instead of references; `None` for a VM that did not tell its name.
+    pub fn sighting(self, tree: &Tree) -> Option<VmSighting> {
+        let host = self.host.as_ref().map(|host| host.id.as_str());
+        let folder = self.parent.as_ref().map(|parent| parent.id.as_str());
+        let mut datastores: Vec<String> = self.datastores.iter().filter_map(|d| tree.name(&d.id)).collect();
+        datastores.sort();
+        datastores.dedup();
+        Some(VmSighting {
+            seen_at: self.seen_at,
+            moid: self.reference.id,
+            instance_uuid: self.instance_uuid,
+            bios_uuid: self.bios_uuid,
+            vm_uid: self.vm_uid,
+            name: self.name?,
+            is_template: self.is_template,
+            folder: folder.map(|id| tree.folder_path(id)).unwrap_or_default(),
+            // A VM in a vApp has no parent folder, but it has a host.
+            datacenter: folder.or(host).and_then(|id| tree.datacenter(id)),
+            cluster: host.and_then(|id| tree.cluster(id)),
+            host: host.and_then(|id| tree.name(id)),
+            cpu: self.cpu,
+            memory_mib: self.memory_mib,
+            power: self.power,
+            datastores,
+            nics: self.nics.into_iter().map(|nic| nic.sighting(tree)).collect(),
+            disks: self.disks,
+            ip_address: self.ip_address,
+            guest_hostname: self.guest_hostname,
+        })
+    }
+}
+
+/// From the one entry or from the whole list, whichever was asked for. An empty value is none: that is
+/// how a key is taken away from a VM.
+fn vm_uid(object: &Object<'_, '_>) -> Option<String> {
+    let entry = object.value(UID_PATH).or_else(|| {
+        let list = object.value(EXTRA_CONFIG)?;
+        list.children.iter().find(|entry| entry.text_of("key") == Some(UID_KEY))
+    })?;
+    entry.text_of("value").map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Any entry whose key can stand between quotes and whose value is not empty.
+fn sample(list: &Element<'_>) -> Option<(String, String)> {
+    let plain =
+        |key: &&str| key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':'));
+    list.children.iter().find_map(|entry| {
+        let key = entry.text_of("key").filter(plain)?;
+        Some((key.to_owned(), entry.text_of("value")?.to_owned()))
+    })
+}
+
+fn power(text: &str) -> Option<PowerState> {
+    match text {
+        "poweredOn" => Some(PowerState::PoweredOn),
+        "poweredOff" => Some(PowerState::PoweredOff),
+        "suspended" => Some(PowerState::Suspended),
+        _ => None,
+    }
+}
