@@ -146,16 +146,29 @@ impl Stage {
         for template in content.job_templates {
             c.edit_job_template(template, |row| row.extra_vars = vars.as_object().unwrap().clone());
         }
-        let ask = AskOnLaunch { variables: true, inventory: true, limit: true, labels: true, ..AskOnLaunch::default() };
-        let survey = Survey::parse(recording("wfjt_survey_spec")["response"]["body"].as_object().unwrap()).unwrap();
+        let ask = AskOnLaunch {
+            variables: true,
+            inventory: true,
+            limit: true,
+            labels: true,
+            ..AskOnLaunch::default()
+        };
+        let survey =
+            Survey::parse(recording("wfjt_survey_spec")["response"]["body"].as_object().unwrap()).unwrap();
         c.edit_workflow_job_template(content.workflow, |row| {
             row.ask = ask;
             row.survey = Some(survey);
             row.survey_enabled = true;
         });
         let mut workflows = vec![(19, content.workflow)];
-        for (number, name) in [(20, "VM Deployment Handled"), (21, "VM Deployment Unhandled"), (22, "VM Approval Workflow"),
-            (26, "VM Unprompted Workflow"), (27, "VM Sleeper Workflow"), (28, "VM Serial Workflow")] {
+        for (number, name) in [
+            (20, "VM Deployment Handled"),
+            (21, "VM Deployment Unhandled"),
+            (22, "VM Approval Workflow"),
+            (26, "VM Unprompted Workflow"),
+            (27, "VM Sleeper Workflow"),
+            (28, "VM Serial Workflow"),
+        ] {
             workflows.push((number, c.add_workflow_job_template(content.organization, name, now)));
         }
         let of = |number: u64| workflows.iter().find(|(n, _)| *n == number).unwrap().1;
@@ -169,8 +182,12 @@ impl Stage {
         let gate = c.add_approval_node(of(22), ("gate", "Approve network"), 0, now).unwrap();
         let after = c.add_node(of(22), provision, "after", now).unwrap();
         c.add_edge(gate, EdgeKind::Success, after).unwrap();
-        let unprompted = c.add_job_template(content.organization, (content.state_inventory, 10),
-            ("VM Unprompted Job", "vm_provision.yml"), now);
+        let unprompted = c.add_job_template(
+            content.organization,
+            (content.state_inventory, 10),
+            ("VM Unprompted Job", "vm_provision.yml"),
+            now,
+        );
         c.edit_job_template(unprompted, |row| row.ask = AskOnLaunch::default());
         for (_, workflow) in &workflows {
             c.grant(alice, Role::WorkflowExecute, *workflow);
@@ -187,11 +204,18 @@ impl Stage {
             self.number("workflow_job_templates", number, id);
         }
         let rows = [
-            ("job_templates", 9, provision), ("job_templates", 7, provision), ("job_templates", 17, unprompted),
-            ("organizations", 2, content.organization), ("inventories", 2, content.state_inventory),
-            ("inventories", 1, other), ("inventories", 3, content.claims_inventory),
-            ("groups", 1, content.deployed_group), ("labels", 1, label), ("users", 1, content.admin),
-            ("notification_templates", 1, hook), ("notification_templates", 8, hook),
+            ("job_templates", 9, provision),
+            ("job_templates", 7, provision),
+            ("job_templates", 17, unprompted),
+            ("organizations", 2, content.organization),
+            ("inventories", 2, content.state_inventory),
+            ("inventories", 1, other),
+            ("inventories", 3, content.claims_inventory),
+            ("groups", 1, content.deployed_group),
+            ("labels", 1, label),
+            ("users", 1, content.admin),
+            ("notification_templates", 1, hook),
+            ("notification_templates", 8, hook),
         ];
         for (resource, recorded, id) in rows {
             self.number(resource, recorded, id);
@@ -238,7 +262,8 @@ impl Stage {
         let mut found = Vec::new();
         let expected = &recorded["response"];
         if expected["status"] != json!(answer.status) {
-            found.push(format!("status {} instead of {}: {}", answer.status, expected["status"], answer.text));
+            found
+                .push(format!("status {} instead of {}: {}", answer.status, expected["status"], answer.text));
         }
         for (header, exact) in [("www-authenticate", true), ("allow", true), ("location", false)] {
             let wanted = header_of(expected, header);
@@ -261,7 +286,8 @@ impl Stage {
         } else if !(name.ends_with("_406") || expected["body"].is_string()) {
             differences("", &expected["body"], &body, &mut found);
         }
-        self.faults.extend(found.into_iter().map(|fault| format!("{name}{fault}", name = format_args!("{name}: "))));
+        self.faults
+            .extend(found.into_iter().map(|fault| format!("{name}{fault}", name = format_args!("{name}: "))));
         body
     }
 
@@ -315,15 +341,21 @@ impl Stage {
             let id = part.parse().ok().and_then(|number| self.numbers.get(&(resource.to_owned(), number)));
             id.map_or_else(|| part.to_owned(), u64::to_string)
         });
-        let value: Vec<String> = if matches!(key, "page" | "page_size") { vec![value.to_owned()] } else { mapped.collect() };
+        let value: Vec<String> =
+            if matches!(key, "page" | "page_size") { vec![value.to_owned()] } else { mapped.collect() };
         format!("{key}={}", value.join(","))
     }
 
     fn lab_body(&self, path: &str, body: &Map<String, Value>) -> Map<String, Value> {
         let mut body = body.clone();
         let below = if path.contains("/groups/") { "hosts" } else { "notification_templates" };
-        for (key, resource) in [("inventory", "inventories"), ("organization", "organizations"), ("id", below)] {
-            let id = body.get(key).and_then(Value::as_u64).and_then(|n| self.numbers.get(&(resource.to_owned(), n)));
+        for (key, resource) in
+            [("inventory", "inventories"), ("organization", "organizations"), ("id", below)]
+        {
+            let id = body
+                .get(key)
+                .and_then(Value::as_u64)
+                .and_then(|n| self.numbers.get(&(resource.to_owned(), n)));
             if let Some(id) = id {
                 body.insert(key.to_owned(), json!(id));
             }
@@ -353,13 +385,23 @@ impl Stage {
     }
 }
 
-fn write_claim(world: &mut causeway::lab::world::World, host: &str, workflow_job: Option<Id>, now: Timestamp) {
+fn write_claim(
+    world: &mut causeway::lab::world::World,
+    host: &str,
+    workflow_job: Option<Id>,
+    now: Timestamp,
+) {
     use causeway::lab::controller::model::access::Caller;
     use causeway::lab::controller::model::hosts::HostFields;
     let caller = Caller { user: world.content.admin, scope: Scope::Write };
-    let claim = json!({"vm_uid": "u", "attempt_no": 1, "execution_id": "req_1", "workflow_job": workflow_job});
+    let claim =
+        json!({"vm_uid": "u", "attempt_no": 1, "execution_id": "req_1", "workflow_job": workflow_job});
     let inventory = world.content.claims_inventory;
-    let fields = HostFields { name: Some(host.to_owned()), variables: Some(claim.to_string()), ..HostFields::default() };
+    let fields = HostFields {
+        name: Some(host.to_owned()),
+        variables: Some(claim.to_string()),
+        ..HostFields::default()
+    };
     match world.controller.host_id(inventory, host) {
         Some(id) => world.controller.edit_host(caller, id, fields, now).unwrap(),
         None => {
@@ -394,7 +436,9 @@ fn authorization(recorded: &str) -> String {
 
 fn header_of<'v>(response: &'v Value, name: &str) -> Option<&'v str> {
     let headers = response["headers"].as_array().into_iter().flatten();
-    headers.filter(|pair| pair[0].as_str().unwrap().eq_ignore_ascii_case(name)).find_map(|pair| pair[1].as_str())
+    headers
+        .filter(|pair| pair[0].as_str().unwrap().eq_ignore_ascii_case(name))
+        .find_map(|pair| pair[1].as_str())
 }
 
 struct Answer {
@@ -443,23 +487,59 @@ async fn every_recorded_exchange_has_its_shape_in_the_lab() {
     let compared = stage.compared;
     let faults = std::mem::take(&mut stage.faults);
     stage.lab.stop().await;
-    assert!(faults.is_empty(), "{} differences in {compared} exchanges:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} differences in {compared} exchanges:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
     let recordings = std::fs::read_dir(data("x").parent().unwrap()).unwrap();
     let recordings = recordings.filter(|entry| entry.as_ref().unwrap().path().extension().is_some()).count();
     assert!(compared >= recordings, "{compared} of {recordings} recordings were compared");
 }
 
 const ROOTS_AND_ERRORS: [&str; 42] = [
-    "root_api", "root_api_v2", "ping", "ping_no_slash", "config", "config_alice", "me", "me_alice", "auth_none_401",
-    "auth_bad_token_401", "auth_bad_basic_401", "auth_token_scheme_401", "token_readonly_post_403",
-    "token_create_personal_201", "token_create_tokens_endpoint_201", "token_list", "token_create_bad_password_401",
-    "api_v2_unknown_404", "launch_missing_survey_var_400", "launch_survey_wrong_type_400",
-    "launch_survey_out_of_range_400", "launch_survey_int_as_string_400", "launch_empty_body_400",
-    "launch_bad_label_400", "launch_bad_inventory_400", "launch_extra_vars_not_prompted_wfjt_400",
-    "launch_extra_vars_list_400", "launch_extra_vars_bad_string_400", "launch_json_array_400",
-    "launch_malformed_json_400", "launch_wrong_content_type_415", "launch_method_put_405",
-    "launch_unknown_template_404", "launch_no_permission_403", "launch_body_2MB_413", "launch_with_label_alice",
-    "launch_options", "launch_jt_get", "wfjt_list_name_none", "wfjt_list_bad_filter_400", "wfjt_list_bob_empty",
+    "root_api",
+    "root_api_v2",
+    "ping",
+    "ping_no_slash",
+    "config",
+    "config_alice",
+    "me",
+    "me_alice",
+    "auth_none_401",
+    "auth_bad_token_401",
+    "auth_bad_basic_401",
+    "auth_token_scheme_401",
+    "token_readonly_post_403",
+    "token_create_personal_201",
+    "token_create_tokens_endpoint_201",
+    "token_list",
+    "token_create_bad_password_401",
+    "api_v2_unknown_404",
+    "launch_missing_survey_var_400",
+    "launch_survey_wrong_type_400",
+    "launch_survey_out_of_range_400",
+    "launch_survey_int_as_string_400",
+    "launch_empty_body_400",
+    "launch_bad_label_400",
+    "launch_bad_inventory_400",
+    "launch_extra_vars_not_prompted_wfjt_400",
+    "launch_extra_vars_list_400",
+    "launch_extra_vars_bad_string_400",
+    "launch_json_array_400",
+    "launch_malformed_json_400",
+    "launch_wrong_content_type_415",
+    "launch_method_put_405",
+    "launch_unknown_template_404",
+    "launch_no_permission_403",
+    "launch_body_2MB_413",
+    "launch_with_label_alice",
+    "launch_options",
+    "launch_jt_get",
+    "wfjt_list_name_none",
+    "wfjt_list_bad_filter_400",
+    "wfjt_list_bob_empty",
     "fixture_wfjt_nodes",
 ];
 
@@ -470,16 +550,40 @@ async fn inventory_exchanges(stage: &mut Stage) {
     assert_eq!(stage.ask(Method::POST, "/api/v2/hosts/", Some(&other)).await.status, 201);
     stage
         .compare(&[
-            "host_create_duplicate_400", "host_create_vars_object_400", "host_create_bad_vars_400",
-            "host_create_no_inventory_400", "host_create_unknown_inventory_400", "host_create_bob_403",
-            "host_create_name_with_port", "group_host_associate_204", "group_host_associate_again_204",
-            "group_host_associate_unknown_400", "host_create_via_group_201", "group_hosts_list", "host_groups",
-            "host_all_groups", "hosts_by_name", "hosts_variables_icontains", "host_patch_variables_200",
-            "host_patch_inventory_403", "host_patch_vars_object_400", "host_patch_yaml_200", "host_get_after_yaml",
-            "host_variable_data_get", "host_variable_data_put_200", "host_variable_data_patch_200",
-            "host_variable_data_put_list_400", "host_put_missing_fields_400", "host_rename_to_existing_400",
-            "hosts_no_slash_post", "group_variable_data", "groups_by_name", "inventories_by_name",
-            "inventory_detail", "fixture_organization", "group_host_disassociate_204",
+            "host_create_duplicate_400",
+            "host_create_vars_object_400",
+            "host_create_bad_vars_400",
+            "host_create_no_inventory_400",
+            "host_create_unknown_inventory_400",
+            "host_create_bob_403",
+            "host_create_name_with_port",
+            "group_host_associate_204",
+            "group_host_associate_again_204",
+            "group_host_associate_unknown_400",
+            "host_create_via_group_201",
+            "group_hosts_list",
+            "host_groups",
+            "host_all_groups",
+            "hosts_by_name",
+            "hosts_variables_icontains",
+            "host_patch_variables_200",
+            "host_patch_inventory_403",
+            "host_patch_vars_object_400",
+            "host_patch_yaml_200",
+            "host_get_after_yaml",
+            "host_variable_data_get",
+            "host_variable_data_put_200",
+            "host_variable_data_patch_200",
+            "host_variable_data_put_list_400",
+            "host_put_missing_fields_400",
+            "host_rename_to_existing_400",
+            "hosts_no_slash_post",
+            "group_variable_data",
+            "groups_by_name",
+            "inventories_by_name",
+            "inventory_detail",
+            "fixture_organization",
+            "group_host_disassociate_204",
         ])
         .await;
     let left = stage.ask(Method::GET, "/api/v2/groups/1/hosts/", None).await.json();
@@ -507,15 +611,41 @@ async fn run_exchanges(stage: &mut Stage) {
     stage.number("jobs", 22, jobs[0]);
     stage
         .compare(&[
-            "workflow_job_successful", "workflow_nodes_successful", "workflow_job_labels",
-            "workflow_job_notifications", "workflow_job_404", "workflow_job_bob_403", "workflow_job_alice",
-            "workflow_job_patch_405", "workflow_job_no_slash_get", "cancel_no_slash_post", "wfjob_head",
-            "job_detail_vm_provision", "jobs_of_workflow", "job_404", "job_alice", "job_events_page",
-            "job_events_set_stats", "job_stdout_json", "job_stdout_txt_accept_json_406", "job_notifications",
-            "jobs_extra_vars_icontains_403", "wfjt_list_name_exact", "wfjt_list_icontains", "wfjt_list_search",
-            "wfjt_detail", "wfjt_named_url", "launch_get", "launch_get_nosurvey", "wfjt_survey_spec",
-            "wfjt_workflow_nodes", "wfjt_workflow_jobs_sub", "wfjt_notification_success_list",
-            "wfjt_notification_attach_again_204", "fixture_jt_detail", "launch_no_trailing_slash",
+            "workflow_job_successful",
+            "workflow_nodes_successful",
+            "workflow_job_labels",
+            "workflow_job_notifications",
+            "workflow_job_404",
+            "workflow_job_bob_403",
+            "workflow_job_alice",
+            "workflow_job_patch_405",
+            "workflow_job_no_slash_get",
+            "cancel_no_slash_post",
+            "wfjob_head",
+            "job_detail_vm_provision",
+            "jobs_of_workflow",
+            "job_404",
+            "job_alice",
+            "job_events_page",
+            "job_events_set_stats",
+            "job_stdout_json",
+            "job_stdout_txt_accept_json_406",
+            "job_notifications",
+            "jobs_extra_vars_icontains_403",
+            "wfjt_list_name_exact",
+            "wfjt_list_icontains",
+            "wfjt_list_search",
+            "wfjt_detail",
+            "wfjt_named_url",
+            "launch_get",
+            "launch_get_nosurvey",
+            "wfjt_survey_spec",
+            "wfjt_workflow_nodes",
+            "wfjt_workflow_jobs_sub",
+            "wfjt_notification_success_list",
+            "wfjt_notification_attach_again_204",
+            "fixture_jt_detail",
+            "launch_no_trailing_slash",
             "launch_jt_ignored_fields_201",
         ])
         .await;
@@ -533,8 +663,12 @@ async fn failed_run_exchanges(stage: &mut Stage) {
     stage.number("jobs", 46, stage.jobs_of(unhandled)[0]);
     stage
         .compare(&[
-            "workflow_job_failed_handled", "workflow_nodes_failed_handled", "workflow_job_failed_unhandled",
-            "job_failed_handled_network_configuration", "job_events_failed_runner", "relaunch_get_wf",
+            "workflow_job_failed_handled",
+            "workflow_nodes_failed_handled",
+            "workflow_job_failed_unhandled",
+            "job_failed_handled_network_configuration",
+            "job_events_failed_runner",
+            "relaunch_get_wf",
         ])
         .await;
     let again = stage.compare(&["relaunch_wf_201"]).await["id"].as_u64().unwrap();
@@ -555,15 +689,26 @@ async fn cancel_exchanges(stage: &mut Stage) {
     assert_eq!(stage.play_to_end(run), Status::Canceled);
     stage
         .compare(&[
-            "cancel_get_finished", "cancel_finished_405", "cancel_job_finished_405", "workflow_job_canceled",
-            "workflow_nodes_canceled", "job_canceled",
+            "cancel_get_finished",
+            "cancel_finished_405",
+            "cancel_job_finished_405",
+            "workflow_job_canceled",
+            "workflow_nodes_canceled",
+            "job_canceled",
         ])
         .await;
     let own = stage.launch(27, "alice", &json!({"vm_name": "vm-al"})).await;
     stage.number("workflow_jobs", 69, own);
     stage.play_to_end(own);
     stage.number("jobs", 72, stage.jobs_of(own)[0]);
-    stage.compare(&["cancel_own_alice", "workflow_nodes_alice", "job_of_own_workflow_alice", "jobs_list_alice"]).await;
+    stage
+        .compare(&[
+            "cancel_own_alice",
+            "workflow_nodes_alice",
+            "job_of_own_workflow_alice",
+            "jobs_list_alice",
+        ])
+        .await;
     stage.compare(&["workflow_job_delete_204"]).await;
     let pending = stage.launch(28, ADMIN_TOKEN, &json!({"vm_name": "vm-p"})).await;
     stage.number("workflow_jobs", 71, pending);
@@ -579,9 +724,17 @@ async fn approval_exchanges(stage: &mut Stage) {
         stage.number("workflow_approvals", number, approval);
         stage.number("workflow_jobs", 58, run);
         if number == 65 {
-            let before = ["workflow_approvals_list", "workflow_approval_detail_pending", "approve_get",
-                "workflow_nodes_waiting_for_approval", "approve_alice_403", "approve_204", "approve_again_400",
-                "deny_after_approve_400", "workflow_approval_detail_approved"];
+            let before = [
+                "workflow_approvals_list",
+                "workflow_approval_detail_pending",
+                "approve_get",
+                "workflow_nodes_waiting_for_approval",
+                "approve_alice_403",
+                "approve_204",
+                "approve_again_400",
+                "deny_after_approve_400",
+                "workflow_approval_detail_approved",
+            ];
             stage.compare(&before).await;
             assert_eq!(stage.play_to_end(run), Status::Successful);
         } else {
@@ -592,11 +745,30 @@ async fn approval_exchanges(stage: &mut Stage) {
 }
 
 const LISTS: [&str; 24] = [
-    "unified_jobs_id_in", "unified_jobs_labels", "unified_jobs_extra_vars_filter_400", "wfjob_id_in", "wfjob_id_gt",
-    "wfjob_created_gt", "wfjob_by_ujt", "wfjob_labels_name", "wfjob_labels_name_in", "wfjob_char_prompts", "wfjob_limit",
-    "wfjob_limit_exact", "wfjob_limit_icontains", "wfjob_not", "wfjob_or", "wfjob_search",
-    "wfjob_extra_vars_icontains_403", "wfjob_extra_vars_contains_403", "wfjob_fields_select", "wfjob_bad_id_in_400",
-    "wfjob_bad_order_400", "page_next", "page_size_0", "page_beyond_404",
+    "unified_jobs_id_in",
+    "unified_jobs_labels",
+    "unified_jobs_extra_vars_filter_400",
+    "wfjob_id_in",
+    "wfjob_id_gt",
+    "wfjob_created_gt",
+    "wfjob_by_ujt",
+    "wfjob_labels_name",
+    "wfjob_labels_name_in",
+    "wfjob_char_prompts",
+    "wfjob_limit",
+    "wfjob_limit_exact",
+    "wfjob_limit_icontains",
+    "wfjob_not",
+    "wfjob_or",
+    "wfjob_search",
+    "wfjob_extra_vars_icontains_403",
+    "wfjob_extra_vars_contains_403",
+    "wfjob_fields_select",
+    "wfjob_bad_id_in_400",
+    "wfjob_bad_order_400",
+    "page_next",
+    "page_size_0",
+    "page_beyond_404",
 ];
 
 async fn notification_exchanges(stage: &mut Stage) {
@@ -604,8 +776,11 @@ async fn notification_exchanges(stage: &mut Stage) {
     stage.number("notifications", 207, tested["notification"].as_u64().unwrap());
     stage
         .compare(&[
-            "notification_detail_test", "notification_template_detail", "notification_templates_list",
-            "notifications_list", "notification_template_create_headers_not_object",
+            "notification_detail_test",
+            "notification_template_detail",
+            "notification_templates_list",
+            "notifications_list",
+            "notification_template_create_headers_not_object",
             "notification_template_create_missing_url",
         ])
         .await;
