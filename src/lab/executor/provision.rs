@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::vsphere::{CloneSpec, Fault, Moid, TaskState, VM_UID_KEY, Vm};
+use super::super::vsphere::{CloneSpec, Fault, Moid, PowerState, TaskState, VM_UID_KEY, Vm};
 use super::report::Report;
 use super::{Scene, Step, Turn};
 
@@ -123,7 +123,8 @@ impl Scene<'_, '_> {
         }
     }
 
-    /// Gives the VM its identity and size; what fits already is left alone.
+    /// Gives the VM its identity and size and switches it on, so that its guest gets an address; what fits already is
+    /// left alone.
     fn mark(&mut self, moid: Moid, created: bool) -> Result<Report, Fault> {
         let uid = self.variables.text("vm_uid").unwrap_or_default();
         let (cpu, memory) = (self.cpu(), self.variables.number("vm_memory"));
@@ -141,11 +142,24 @@ impl Scene<'_, '_> {
             self.hands.vsphere.set_memory(moid, memory, self.now)?;
             changed = true;
         }
+        if vm.power != PowerState::PoweredOn {
+            self.hands.vsphere.set_power(moid, PowerState::PoweredOn, self.now)?;
+            changed = true;
+        }
+        let (address, host_name) = (self.address(&vm), self.variables.host_name());
+        self.hands.vsphere.set_guest_ip(moid, Some(&address), Some(&host_name))?;
         let mut data = identity_of(&vm);
+        data["ip_address"] = json!(address);
         data["vm_uid"] = json!((!uid.is_empty()).then_some(uid));
         data["created_at"] = json!(super::report::time(vm.created_at));
         data["changed"] = json!(changed);
         Ok(Report::done(changed, data, json!({"vm_state": "created"})))
+    }
+
+    /// The static address, else one that the lab's DHCP always gives to this VM.
+    fn address(&self, vm: &Vm) -> String {
+        let given = self.variables.nics().first().and_then(|nic| nic.ip_address.clone());
+        given.or_else(|| vm.guest_ip.clone()).unwrap_or_else(|| dhcp_address(vm.moid))
     }
 
     fn cpu(&self) -> Option<u32> {
@@ -167,4 +181,10 @@ pub(super) fn identity_of(vm: &Vm) -> Value {
 /// What our clone tasks say of themselves.
 fn description(uid: &str) -> String {
     format!("causeway vm_uid={uid}")
+}
+
+/// An address in TEST-NET-like private space, one per VM number.
+fn dhcp_address(vm: Moid) -> String {
+    let number = vm.number();
+    format!("10.99.{}.{}", (number / 250) % 250, number % 250 + 1)
 }
