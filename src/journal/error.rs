@@ -19,7 +19,7 @@ pub enum OpenError {
     #[error("{} is not a journal of causeway (application id {application_id:#x})", path.display())]
     Foreign { path: PathBuf, application_id: i64 },
     /// It is damaged. It is never deleted: a person restores a backup or saves what can be saved.
-    #[error("the journal {} is damaged and was left as it is ({detail}); restore a backup beside it", path.display())]
+    #[error("the journal {} is damaged ({detail}) and was left as it was: restore a backup", path.display())]
     Damaged { path: PathBuf, detail: String },
     /// The options contradict themselves.
     #[error("journal option {option}: {why}")]

@@ -260,3 +260,6 @@ impl Journal {
         micros.div_ceil(1_000_000).clamp(1, RETRY_AFTER_SECS_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;

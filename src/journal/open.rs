@@ -101,7 +101,8 @@ fn look(path: &Path, checks_all: bool) -> Result<(), OpenError> {
     let of_sqlite = |error: rusqlite::Error| sqlite(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(of_sqlite)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(of_sqlite)?;
+    // Closing the last connection would write the log back. With nothing in it, it removes what this look made.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log(path)).map_err(of_sqlite)?;
     let number = |statement: &str| -> Result<i64, OpenError> {
         connection.query_row(statement, [], |row| row.get(0)).map_err(of_sqlite)
     };
@@ -124,11 +125,18 @@ fn look(path: &Path, checks_all: bool) -> Result<(), OpenError> {
     Ok(())
 }
 
+fn has_log(path: &Path) -> bool {
+    let mut log = OsString::from(path);
+    log.push("-wal");
+    std::fs::metadata(PathBuf::from(log)).is_ok_and(|log| log.len() > 0)
+}
+
 /// What SQLite's own check (`quick_check` or `integrity_check`) finds.
 pub(super) fn check(connection: &Connection, pragma: &str) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("PRAGMA {pragma}({FINDINGS_MAX})"))?;
     let findings: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(if findings == ["ok"] { Vec::new() } else { findings })
+    let on_one_line = |finding: &String| finding.replace('\n', ": ");
+    Ok(if findings == ["ok"] { Vec::new() } else { findings.iter().map(on_one_line).collect() })
 }
 
 fn configure(connection: &Connection, options: &JournalOptions) -> rusqlite::Result<()> {
