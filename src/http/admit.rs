@@ -142,12 +142,12 @@ async fn admit(
     match state.journal.admit(admission).await? {
         Admitted::New { .. } => Ok(Verdict::Is(match beginning {
             Beginning::Lives(phase) => {
-                tracing::info!(request.id = %id, "a request came in");
+                tracing::debug!(request.id = %id, "a request came in");
                 (state.waker)(&id);
                 Outcome::New { id, phase }
             }
             Beginning::Refused(violations) => {
-                tracing::info!(request.id = %id, violations = violations.len(), "a request was rejected");
+                tracing::debug!(request.id = %id, violations = violations.len(), "a request was rejected");
                 Outcome::Rejected { id, violations }
             }
         })),
