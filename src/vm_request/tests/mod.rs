@@ -1,6 +1,7 @@
 //! Tests of the core as a whole: stories, a random driver, and the table of events and phases. [`Life`] plays the
 //! reconciler for one request with answers that the test gives.
 
+mod evidence;
 mod fixtures;
 mod guards;
 mod random;
