@@ -5,6 +5,9 @@ mod addresses;
 mod check;
 mod resolve;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

@@ -24,6 +24,9 @@ pub mod state;
 pub mod summary;
 pub mod violation;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::Event;
 pub use ids::RequestId;
 pub use next::{Next, next};
