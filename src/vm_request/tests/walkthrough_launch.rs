@@ -156,3 +156,13 @@ fn a_claim_that_cannot_be_written_now_is_written_later_with_the_same_number() {
     let write = Action::WriteClaim { attempt_no: 1 };
     life.idle_turn(&write, away).crashes().turn(&write, Outcome::ClaimWritten { claim_host: 9 });
 }
+
+#[test]
+fn a_run_that_ends_before_its_claim_could_be_written_is_collected_all_the_same() {
+    let mut life = Life::begin(false);
+    life.comes_to_its_claim(1).launches(1, LaunchOutcome::Accepted { workflow_job: RUN });
+    let record = Action::RecordHolder { attempt_no: 1, workflow_job: RUN };
+    let away = Outcome::Unavailable { neighbour: "controller", why: "409".into() };
+    life.idle_turn(&record, away).turn(&record, reading(RunStatus::Failed));
+    life.does(&Action::Collect { workflow_job: RUN });
+}
