@@ -25,6 +25,7 @@ pub(super) async fn create(
     let state = state(&request)?;
     let access = state.access.get();
     let count = |outcome| state.counters.intake.add(API_SOURCE, outcome);
+    Query::of(&request, &[])?;
     let key = idempotency_key(&Sent(request.headers()))?;
     let draft = Draft::of_caller(&body.0, &caller.0.name);
     let idempotency = key.map(|key| IdempotencyKey {
