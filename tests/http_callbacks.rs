@@ -156,3 +156,22 @@ async fn every_recorded_notification_is_answered() {
         assert_eq!((answer.status, answer.json()), (200, json!({ "used": false })));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_at_once_about_one_request_are_all_answered_and_harm_nothing() {
+    let bridge = std::sync::Arc::new(Bridge::start());
+    let id = running(&bridge, "web01", 58).await;
+    let sends: Vec<_> = (0..40)
+        .map(|_| {
+            let bridge = bridge.clone();
+            tokio::spawn(async move { bridge.send(Request::callback(&of_workflow(58, "running"))).await })
+        })
+        .collect();
+    for send in sends {
+        assert_eq!(send.await.unwrap().status, 200);
+    }
+    assert_eq!(bridge.woken.lock().unwrap().len(), 40);
+    let crowded = bridge.state.counters.callbacks_unused.get("aap-prod", "crowded");
+    assert_eq!(callbacks(&bridge, &id).await.len() as u64 + crowded, 40);
+    assert!(bridge.state.journal.verify().await.unwrap().is_sound());
+}

@@ -252,3 +252,16 @@ async fn limits_hold_before_anybody_is_asked_who_they_are() {
         assert_eq!(bridge.send(form).await.status, 415, "{target}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_come_in_is_replaced_as_a_whole_while_running() {
+    let bridge = Bridge::start();
+    let delivery = |name: &str| Request::hook("portal", &lean(name, "test"));
+    assert_eq!(bridge.send(delivery("web01")).await.status, 202);
+    let nobody = causeway::http::access::Access::new(Default::default(), &[], &[], &[]).ok().unwrap();
+    bridge.state.access.replace(nobody);
+    assert_eq!(bridge.send(delivery("web02")).await.status, 401);
+    assert_eq!(bridge.send(Request::api("GET", "/api/v1/vm-requests")).await.status, 401);
+    bridge.state.access.replace(http_support::access());
+    assert_eq!(bridge.send(delivery("web02")).await.status, 202);
+}

@@ -211,6 +211,7 @@ async fn rest_of_the_statuses(produced: &mut Produced) {
     let cancel = |id: &RequestId| format!("{list}/{id}/actions/cancel");
     requests.push((true, Request::new("POST", &cancel(&known)).json("{}")));
     requests.push((true, Request::api("POST", &cancel(&known)).json(r#"{"comment":7}"#)));
+    requests.push((true, Request::api("POST", &format!("{}?x=1", cancel(&known))).json("{}")));
     requests.push((false, Request::api("POST", &cancel(&gone)).json("{}")));
     let about = r#"{"id":7,"url":"https://aap/jobs/workflow/7","status":"failed","name":"t"}"#;
     for method in ["POST", "PUT"] {

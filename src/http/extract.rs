@@ -31,7 +31,7 @@ impl Headers for Sent<'_> {
     }
 }
 
-/// The shared state, which [`super::serve`] always sets.
+/// The shared state, which [`super::start`] always sets.
 pub(super) fn state(request: &HttpRequest) -> Result<&Data<AppState>, Problem> {
     request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal(&"the state is not set"))
 }
