@@ -1,5 +1,7 @@
 //! The schemas: the contract between Rust and Ansible, tested from Rust's side.
 
+#![allow(clippy::unwrap_used)]
+
 use causeway::vm_request::artifact::TaskStatus;
 use causeway::vm_request::spec::{DiskType, NicType, OsFamily, VmRequest};
 use causeway::vm_request::stage::Stage;
