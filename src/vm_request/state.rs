@@ -14,7 +14,9 @@
 //! ```
 //!
 //! Within `Launching` an attempt advances as [`Progress`] says: intended → claim written → sent → (accepted |
-//! refused | put off | unknown). `Held` for [`Hold::Overdue`] keeps its open attempt and its run under watch.
+//! refused | put off | unknown). `Held` for [`Hold::Overdue`] keeps its open attempt and its run under watch; one held
+//! for [`Hold::RunVanished`] is `Running` again when its run is seen again. News of a run that is not
+//! [followed](State::followed_run) any more is illegal.
 //! Recovery replays the same events through the same [`State::apply`].
 
 mod apply;

@@ -24,13 +24,12 @@ struct Driver {
     life: Life,
     world: World,
     tape: Tape,
-    launched: BTreeSet<(u32, u32)>,
 }
 
 impl Driver {
     fn new(approval: bool, tape: Vec<u8>) -> Self {
         let world = World::default();
-        Self { life: Life::begin(approval), world, tape: Tape::new(tape), launched: BTreeSet::new() }
+        Self { life: Life::begin(approval), world, tape: Tape::new(tape) }
     }
 
     /// Appends a fact and checks the rules that hold between facts.
@@ -146,9 +145,6 @@ impl Driver {
     fn act(&mut self, action: &Action) {
         if let Some(intent) = action.intent() {
             self.fact(intent);
-            let Some(progress) = &self.life.state.intent else { panic!("launched without an intent") };
-            let once = (progress.attempt_no, u32::try_from(self.life.events.len()).unwrap());
-            assert!(self.launched.insert(once));
         }
         if self.tape.choose(12) == 1 {
             self.life.crashes();

@@ -18,32 +18,33 @@ use crate::vm_request::next::Why;
 use crate::vm_request::stage::Stage;
 use crate::vm_request::state::{Phase, State};
 
+/// A state and what it is called in the table.
+type Named = (&'static str, State);
+
 /// One state of each phase, and of each way to stand in it that matters.
-fn states() -> Vec<(&'static str, State)> {
-    let life = |build: &dyn Fn(&mut Life)| {
-        let mut life = Life::begin(false);
-        build(&mut life);
-        life.state
-    };
-    let failed = [Node::Done, Node::Failed, Node::NotRun, Node::NotRun, Node::NotRun];
-    let rejected = Event::Rejected(Rejected {
-        source: "api".into(),
-        ticket: None,
-        body_sha256: "00".into(),
-        violations: vec![],
-    });
+fn states() -> Vec<Named> {
+    [before_a_run(), after_a_run(), held(), cancelling(), over()].concat()
+}
+
+fn life(build: impl FnOnce(&mut Life)) -> State {
+    let mut life = Life::begin(false);
+    build(&mut life);
+    life.state
+}
+
+fn before_a_run() -> Vec<Named> {
     vec![
         ("awaiting_approval", Life::begin(true).state),
         ("received", Life::begin(false).state),
         (
             "preflighted",
-            life(&|l| {
+            life(|l| {
                 l.turn(&Action::Preflight { attempt_no: 1 }, Outcome::Preflight { findings: vec![] });
             }),
         ),
         (
             "intended",
-            life(&|l| {
+            life(|l| {
                 l.turn(&Action::Preflight { attempt_no: 1 }, Outcome::Preflight { findings: vec![] });
                 let intend = Action::IntendLaunch { attempt_no: 1, stages: l.state.unfinished_stages() };
                 l.turn(&intend, Outcome::Intend { attempt: Uuid::nil() });
@@ -51,50 +52,61 @@ fn states() -> Vec<(&'static str, State)> {
         ),
         (
             "claimed",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1);
             }),
         ),
         (
             "put_off",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1)
                     .launches(1, LaunchOutcome::PutOff { status: 429, detail: String::new() });
             }),
         ),
         (
             "sent",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1).does(&Action::Launch { attempt_no: 1 });
             }),
         ),
+    ]
+}
+
+fn after_a_run() -> Vec<Named> {
+    vec![
         (
             "accepted",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1).launches(1, LaunchOutcome::Accepted { workflow_job: RUN });
             }),
         ),
         (
             "running",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN);
             }),
         ),
         (
             "verifying",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN).run_ends(RUN, RunStatus::Successful, ALL_DONE);
             }),
         ),
         (
             "done",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN).run_ends(RUN, RunStatus::Successful, ALL_DONE).verifies();
             }),
         ),
+    ]
+}
+
+fn held() -> Vec<Named> {
+    let failed = [Node::Done, Node::Failed, Node::NotRun, Node::NotRun, Node::NotRun];
+    vec![
         (
             "held_preflight",
-            life(&|l| {
+            life(|l| {
                 l.turn(
                     &Action::Preflight { attempt_no: 1 },
                     Outcome::Preflight { findings: vec![finding()] },
@@ -103,45 +115,50 @@ fn states() -> Vec<(&'static str, State)> {
         ),
         (
             "held_stage_failed",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN).run_ends(RUN, RunStatus::Failed, failed);
             }),
         ),
         (
             "held_vanished",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN).waits(Why::Poll);
                 l.turn(&Action::ReadRun { workflow_job: RUN }, Outcome::RunMissing);
             }),
         ),
         (
             "held_overdue_sent",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1).does(&Action::Launch { attempt_no: 1 }).passes(1800);
                 l.turn(&Action::NoteDeadline, Outcome::Noted);
             }),
         ),
         (
             "held_overdue_running",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN).passes(1800).turn(&Action::NoteDeadline, Outcome::Noted);
             }),
         ),
         (
             "held_overdue_claimed",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1).passes(1800).turn(&Action::NoteDeadline, Outcome::Noted);
             }),
         ),
+    ]
+}
+
+fn cancelling() -> Vec<Named> {
+    vec![
         (
             "cancelling_early",
-            life(&|l| {
+            life(|l| {
                 l.fact(Event::CancelAsked(person()));
             }),
         ),
         (
             "cancelling_sent",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1)
                     .does(&Action::Launch { attempt_no: 1 })
                     .fact(Event::CancelAsked(person()));
@@ -149,28 +166,39 @@ fn states() -> Vec<(&'static str, State)> {
         ),
         (
             "cancelling_running",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_run(1, RUN).fact(Event::CancelAsked(person()));
             }),
         ),
         (
             "cancelling_raised",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1).fact(Event::CancelAsked(person()));
                 l.turn(&Action::RaiseClaim { attempt_no: 2 }, Outcome::ClaimRaised { attempt_no: 2 });
             }),
         ),
         (
             "cancelling_surplus",
-            life(&|l| {
+            life(|l| {
                 l.comes_to_its_claim(1).does(&Action::Launch { attempt_no: 1 });
                 l.turn(&find(1), listing(&[(RUN, RunStatus::Running), (21, RunStatus::Running)], true));
                 l.fact(Event::CancelAsked(person()));
             }),
         ),
+    ]
+}
+
+fn over() -> Vec<Named> {
+    let rejected = Event::Rejected(Rejected {
+        source: "api".into(),
+        ticket: None,
+        body_sha256: "00".into(),
+        violations: vec![],
+    });
+    vec![
         (
             "cancelled",
-            life(&|l| {
+            life(|l| {
                 l.fact(Event::CancelAsked(person()));
                 l.turn(&Action::Survey, Outcome::Surveyed { left_behind: vec![] });
             }),
