@@ -107,8 +107,9 @@ pub struct State {
     pub origin: Origin,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// From here the overall deadline counts: the arrival, the approval or the last retry.
-    pub started_at: Timestamp,
+    /// When the first launch since the arrival, the approval or the last retry was sent: the overall deadline counts
+    /// from here. `None` while no run can exist, so that a controller or vCenter that is away makes nobody overdue.
+    pub launched_at: Option<Timestamp>,
     /// The highest attempt number of this request. It only rises.
     pub attempt_no: u32,
     /// The attempt that the last clean preflight was for.

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Outcome, Scene, collect, unread, unwritten};
 use crate::aap::{Host, HostWrite};
 
+/// More attempts than any VM will ever see.
+const ATTEMPT_NO_MAX: u32 = 1_000_000;
+
 /// Writes `attempt_no`, with no holder. A claim of the same VM name with this number or a higher one is not touched.
 pub(super) async fn write(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
     let claim = claim(scene, attempt_no, None);
@@ -97,8 +100,11 @@ async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> 
     }
 }
 
+/// The number that the claim stands at. One beyond [`ATTEMPT_NO_MAX`] is nobody's attempt: it counts as unreadable and
+/// is written over, or no attempt could ever rise above it.
 fn held_number(host: &Host) -> Option<u32> {
-    host.variables.get("attempt_no").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
+    let number = host.variables.get("attempt_no").and_then(Value::as_u64)?;
+    u32::try_from(number).ok().filter(|number| *number <= ATTEMPT_NO_MAX)
 }
 
 fn replaced(write: HostWrite, claim: &Map<String, Value>) -> Put {

@@ -142,7 +142,8 @@ fn held() -> Vec<Named> {
         (
             "held_overdue_claimed",
             life(|l| {
-                l.comes_to_its_claim(1).passes(1800).turn(&Action::NoteDeadline, Outcome::Noted);
+                l.loses_its_first_attempt().comes_to_its_claim(2).passes(1800);
+                l.turn(&Action::NoteDeadline, Outcome::Noted);
             }),
         ),
     ]

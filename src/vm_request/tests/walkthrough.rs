@@ -112,7 +112,7 @@ fn a_request_becomes_a_verified_vm() {
 }
 
 #[test]
-fn a_person_approves_and_the_deadline_starts_then() {
+fn a_person_approves_and_only_then_something_is_done() {
     let mut life = Life::begin(true);
     life.rests(Phase::AwaitingApproval).passes(86_400).rests(Phase::AwaitingApproval);
     assert_eq!(

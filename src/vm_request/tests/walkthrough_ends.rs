@@ -23,6 +23,12 @@ impl Life {
         assert_eq!(self.state.operator_actions(), []);
     }
 
+    /// The launch of attempt 1 goes unanswered, and two listings do not hold its run.
+    pub(super) fn loses_its_first_attempt(&mut self) -> &mut Self {
+        self.comes_to_its_claim(1).does(&Action::Launch { attempt_no: 1 }).passes(300);
+        self.turn(&find(1), listing(&[], true)).waits(Why::Look).turn(&find(1), listing(&[], true))
+    }
+
     fn is_overdue(&mut self) -> &mut Self {
         self.passes(1_800).turn(&Action::NoteDeadline, Outcome::Noted).is_held("overdue")
     }
@@ -174,12 +180,22 @@ fn an_overdue_request_whose_run_was_lost_rests_until_somebody_retries() {
 }
 
 #[test]
+fn waiting_for_neighbours_makes_nobody_overdue() {
+    let mut life = Life::begin(false);
+    life.passes(86_400).does(&Action::Preflight { attempt_no: 1 });
+    life.comes_to_its_claim(1).passes(86_400);
+    let put_off = LaunchOutcome::PutOff { status: 401, detail: "the token expired".into() };
+    life.launches(1, put_off).passes(86_400);
+    life.launches(1, LaunchOutcome::Accepted { workflow_job: RUN }).records(1, RUN).is_overdue();
+}
+
+#[test]
 fn an_overdue_attempt_that_was_never_sent_is_never_sent() {
     let mut life = Life::begin(false);
-    life.comes_to_its_claim(1).is_overdue().rests(Phase::Held);
-    let error = life.state.apply(life.now, &Event::LaunchSent { attempt_no: 1 }).unwrap_err();
+    life.loses_its_first_attempt().comes_to_its_claim(2).is_overdue().rests(Phase::Held);
+    let error = life.state.apply(life.now, &Event::LaunchSent { attempt_no: 2 }).unwrap_err();
     assert_eq!(error.why, "nothing may be launched now");
-    life.fact(Event::RetryAsked(person())).comes_to_its_run(2, RUN);
+    life.fact(Event::RetryAsked(person())).comes_to_its_run(3, RUN);
 }
 
 #[test]
