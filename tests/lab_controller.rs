@@ -3,6 +3,7 @@
 //! `awx` command does its work. What the lab leaves out on purpose is listed in [`ALLOWED`] and [`OPEN`].
 
 #![allow(clippy::unwrap_used)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a JSON value that is none of these is sent as it is")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,14 +13,14 @@ use std::time::{Duration, Instant};
 
 use causeway::clock::{Clock, ManualClock, SystemClock};
 use causeway::lab::controller::api::ApiMode;
-use causeway::lab::controller::model::access::Role;
+use causeway::lab::controller::model::access::{Caller, Role};
 use causeway::lab::controller::model::content::{ADMIN_TOKEN, Callback, WORKFLOW};
 use causeway::lab::controller::model::rows::{AskOnLaunch, Scope};
 use causeway::lab::controller::model::setup::EdgeKind;
 use causeway::lab::controller::model::survey::Survey;
-use causeway::lab::controller::model::{Controller, Id, Status};
+use causeway::lab::controller::model::{Controller, Id, Notice, Refusal, Status, WorkflowLaunch};
 use causeway::lab::faults::FaultPlan;
-use causeway::lab::world::{Lab, LabOptions};
+use causeway::lab::world::{Delivery, Lab, LabOptions, World, WorldOptions};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -43,12 +44,17 @@ const OPEN: [&str; 9] = [
 const ALLOWED: [(&str, &str, &str); 0] = [];
 
 /// Refusals whose words the lab does not take from Python's parsers; only their keys are compared.
-const OTHER_WORDS: [&str; 4] = [
+const OTHER_WORDS: [&str; 5] = [
+    // Names the inventory's number.
+    "host_rename_to_existing_400",
     "host_create_bad_vars_400",
     "launch_extra_vars_bad_string_400",
     "launch_malformed_json_400",
     "launch_extra_vars_not_prompted_wfjt_400",
 ];
+
+/// Routes where the real controller takes methods that the lab does not.
+const FEWER_METHODS: [&str; 3] = ["inventory_detail", "fixture_organization", "host_groups"];
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lab-controller").join(format!("{name}.json"))
@@ -78,10 +84,13 @@ fn differences(at: &str, recorded: &Value, lab: &Value, found: &mut Vec<String>)
         }
         (Value::Array(recorded), Value::Array(lab)) => {
             for row in lab {
-                let alike = recorded.iter().find(|other| other.get("type") == row.get("type"));
-                if let Some(other) = alike.or(recorded.first()) {
-                    differences(&format!("{at}[]"), other, row, found);
-                }
+                // A row's keys depend on its state: the recorded row that is most like it is the measure.
+                let against = recorded.iter().map(|other| {
+                    let mut found = Vec::new();
+                    differences(&format!("{at}[]"), other, row, &mut found);
+                    found
+                });
+                found.extend(against.min_by_key(Vec::len).unwrap_or_default());
             }
         }
         (Value::Number(_), Value::Number(_))
@@ -269,8 +278,8 @@ impl Stage {
             let wanted = header_of(expected, header);
             let got = answer.headers.get(header).and_then(|value| value.to_str().ok());
             let same = if exact { wanted == got } else { wanted.is_some() == got.is_some() };
-            // The recorded 502 and 413 come from the proxy, which knows no methods.
-            if !same && !(name == "fixture_organization" || wanted.is_none() && header == "allow") {
+            let may_differ = header == "allow" && (wanted.is_none() || FEWER_METHODS.contains(&name));
+            if !same && !may_differ {
                 found.push(format!("{header} is {got:?} instead of {wanted:?}"));
             }
         }
@@ -338,7 +347,12 @@ impl Stage {
             _ => return pair.to_owned(),
         };
         let mapped = value.split(',').map(|part| {
-            let id = part.parse().ok().and_then(|number| self.numbers.get(&(resource.to_owned(), number)));
+            // `unified_jobs/` lists both kinds.
+            let known = |number| {
+                let of = |resource: &str| self.numbers.get(&(resource.to_owned(), number));
+                of(resource).or_else(|| of("jobs"))
+            };
+            let id = part.parse().ok().and_then(known);
             id.map_or_else(|| part.to_owned(), u64::to_string)
         });
         let value: Vec<String> =
@@ -385,13 +399,7 @@ impl Stage {
     }
 }
 
-fn write_claim(
-    world: &mut causeway::lab::world::World,
-    host: &str,
-    workflow_job: Option<Id>,
-    now: Timestamp,
-) {
-    use causeway::lab::controller::model::access::Caller;
+fn write_claim(world: &mut World, host: &str, workflow_job: Option<Id>, now: Timestamp) {
     use causeway::lab::controller::model::hosts::HostFields;
     let caller = Caller { user: world.content.admin, scope: Scope::Write };
     let claim =
@@ -430,7 +438,7 @@ fn authorization(recorded: &str) -> String {
         "Bearer <token of admin_token>" => format!("Bearer {ADMIN_TOKEN}"),
         // "admin:lab" in base64.
         "Basic <admin>" => "Basic YWRtaW46bGFi".to_owned(),
-        other => other.replace("<token of ", "").replace('>', "").replace('<', ""),
+        other => other.replace("<token of ", "").replace(['<', '>'], ""),
     }
 }
 
@@ -808,4 +816,364 @@ async fn proxy_exchange(stage: &mut Stage) {
     assert_eq!(json!(answer.status), expected["response"]["status"]);
     assert_eq!(json!(answer.text), expected["response"]["body"]);
     stage.compared += 1;
+}
+
+// ---- a foreign client ---------------------------------------------------------------------------------------
+
+fn awx() -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools");
+    let place = std::env::var_os("CAUSEWAY_TEST_TOOLS").map_or(target, PathBuf::from);
+    let awx = place.join("awxkit/bin/awx");
+    assert!(awx.exists(), "the awx command is missing at {}: run tests/install-awxkit", awx.display());
+    awx
+}
+
+fn run_awx(lab: &Lab, arguments: &[&str]) -> Value {
+    let output = Command::new(awx())
+        .args(arguments)
+        .env("CONTROLLER_HOST", &lab.controller_url)
+        .env("CONTROLLER_OAUTH_TOKEN", &lab.admin_token)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "awx {arguments:?} failed:\n{out}\n{err}");
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("awx {arguments:?}: {error}:\n{out}\n{err}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_awx_command_lists_launches_waits_and_reads_the_nodes() {
+    let lab = Lab::start(LabOptions::fast(2, Arc::new(SystemClock))).await.unwrap();
+    let vars = vm_vars("web01", "req_awx").to_string();
+    tokio::task::block_in_place(|| {
+        let listed = run_awx(&lab, &["workflow_job_templates", "list", "-f", "json"]);
+        assert_eq!(listed["results"][0]["name"], WORKFLOW);
+        let launch =
+            ["workflow_job_templates", "launch", WORKFLOW, "--extra_vars", &vars, "--wait", "-f", "json"];
+        let run = run_awx(&lab, &launch);
+        assert_eq!(run["status"], "successful", "{run}");
+        let id = run["id"].to_string();
+        let nodes = run_awx(&lab, &["workflow_job_nodes", "list", "--workflow_job", &id, "-f", "json"]);
+        let told = |node: &Value| {
+            let status = node["summary_fields"]["job"]["status"].as_str().unwrap_or("none").to_owned();
+            (node["identifier"].as_str().unwrap().to_owned(), status)
+        };
+        let told: BTreeMap<String, String> = nodes["results"].as_array().unwrap().iter().map(told).collect();
+        assert_eq!(told.len(), 6);
+        assert_eq!(told["validation"], "successful");
+        assert_eq!(told["error_handling"], "none");
+    });
+    assert_eq!(lab.world().vsphere.vms_by_name("web01").len(), 1);
+    lab.stop().await;
+}
+
+// ---- the playbooks' contract --------------------------------------------------------------------------------
+
+const UID: &str = "f45e1d8c-05e0-5a34-8d70-0d7d6e4bbd52";
+
+fn vm_vars(name: &str, execution_id: &str) -> Value {
+    json!({
+        "execution_id": execution_id, "vm_uid": UID, "vm_name": name, "vm_host_name": name, "vm_vcenter": "vc1",
+        "vm_environment": "prod", "vm_os": "redhat", "vm_os_version": "9", "vm_template": "rhel9", "vm_cpu": 4,
+        "vm_memory": 8192, "vm_datacenter": "DC0", "vm_cluster": "C0", "vm_folder": "prod",
+        "vm_datastore": "prod-ds", "vm_network": "prod-app", "vm_dns": [],
+        "vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet3", "ip_address": "10.10.20.17"},
+                   {"network_name": "prod-db", "nic_type": "vmxnet3"}],
+        "vm_disk": [{"disk_name": "data", "disk_size": 200, "disk_type": "thin"}],
+    })
+}
+
+fn schema(name: &str) -> jsonschema::Validator {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.schema.json"));
+    let text = std::fs::read_to_string(path).unwrap();
+    jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+}
+
+fn must_fit(schema: &jsonschema::Validator, what: &str, value: &Value) {
+    let faults: Vec<String> =
+        schema.iter_errors(value).map(|e| format!("{e} at {}", e.instance_path())).collect();
+    assert!(faults.is_empty(), "{what} does not fit its schema: {faults:?}\n{value:#}");
+}
+
+/// A world without HTTP, driven from one due time to the next.
+fn quiet_world(faults: &str, seed: u64) -> (World, Timestamp) {
+    let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+    let mut options = WorldOptions::fast(seed);
+    options.faults = FaultPlan::parse(faults, seed).unwrap();
+    let headers = vec![("X-Token".to_owned(), "s".to_owned())];
+    options.callback = Some(Callback { url: "http://bridge/hooks/aap/lab".to_owned(), headers });
+    (World::new(options, now).unwrap(), now)
+}
+
+fn bridge(world: &World) -> Caller {
+    Caller { user: world.content.bridge, scope: Scope::Write }
+}
+
+/// Lets everything happen that happens by itself, and returns the callbacks in the order of their arrival.
+fn settle(world: &mut World, now: &mut Timestamp) -> Vec<Notice> {
+    let mut callbacks = Vec::new();
+    for _ in 0..100_000 {
+        let Some(at) = world.next_due() else { return callbacks };
+        *now = at.max(*now);
+        world.tick(*now);
+        callbacks.extend(world.take_callbacks(*now));
+    }
+    panic!("the world never came to rest");
+}
+
+fn launch(world: &mut World, vars: &Value, now: Timestamp) -> Delivery<Result<WorkflowLaunch, Refusal>> {
+    let body = json!({ "extra_vars": vars });
+    let (caller, template) = (bridge(world), world.content.workflow);
+    world.post_launch(caller, template, body.as_object().unwrap(), now)
+}
+
+#[test]
+fn artifacts_and_host_variables_fit_the_schemas() {
+    let (mut world, mut now) = quiet_world("", 3);
+    launch(&mut world, &vm_vars("web01", "req_1"), now);
+    settle(&mut world, &mut now);
+    let (artifact, summary) = (schema("artifact.v2"), schema("execution-summary.v2"));
+    let run = world.runs_of("req_1")[0].id;
+    let jobs: Vec<_> = world.controller.jobs_of(run).cloned().collect();
+    assert_eq!(jobs.len(), 5);
+    for job in &jobs {
+        let stage = job.playbook.trim_end_matches(".yml");
+        must_fit(&artifact, stage, &job.artifacts[&format!("output_req_1_{stage}")]);
+        must_fit(&summary, stage, &job.artifacts["execution_summary"]);
+        assert!(job.artifacts.contains_key("call_chain_id"));
+    }
+    let state = Value::Object(world.state_of("web01").unwrap());
+    must_fit(&schema("host-variables.v1"), "the host", &state);
+    assert_eq!(state["networks"][1]["network_name"], "prod-db");
+    assert_eq!(state["disks"][0]["disk_size"], 200);
+    let vm = world.vsphere.vms_by_uid(UID)[0];
+    assert_eq!((vm.cpu, vm.memory_mib, vm.nics.len(), vm.disks.len()), (4, 8192, 2, 2));
+    assert_eq!(vm.reported_ip(), Some("10.10.20.17"));
+}
+
+#[test]
+fn a_failed_stage_ends_in_a_successful_workflow_and_a_host_that_says_why() {
+    let (mut world, mut now) = quiet_world("", 4);
+    let mut vars = vm_vars("web01", "req_1");
+    vars["vm_nic"][1]["network_name"] = json!("nowhere");
+    launch(&mut world, &vars, now);
+    settle(&mut world, &mut now);
+    let run = world.runs_of("req_1")[0];
+    assert_eq!(run.status, Status::Successful);
+    let state = Value::Object(world.state_of("web01").unwrap());
+    must_fit(&schema("host-variables.v1"), "the host", &state);
+    assert_eq!(state["network_configuration_state"], "failed");
+    assert!(state["vm_error"].as_str().unwrap().contains("nowhere"), "{state}");
+}
+
+#[test]
+fn a_run_without_its_claim_builds_nothing_and_leaves_the_winners_host_alone() {
+    for claim in [None, Some(None), Some(Some(999))] {
+        let (mut world, mut now) = quiet_world("", 5);
+        if let Some(holder) = claim {
+            write_claim(&mut world, "web01", holder, now);
+        }
+        let mut vars = vm_vars("web01", "req_1");
+        vars["causeway_attempt_no"] = json!(1);
+        launch(&mut world, &vars, now);
+        settle(&mut world, &mut now);
+        assert_eq!(world.runs_of("req_1")[0].status, Status::Failed, "claim {claim:?}");
+        assert_eq!(world.vsphere.clones_of_uid(UID), 0, "claim {claim:?}");
+        assert_eq!(world.state_of("web01"), None, "claim {claim:?}");
+    }
+}
+
+#[test]
+fn stages_that_are_not_listed_are_skipped_at_once() {
+    let (mut world, mut now) = quiet_world("", 6);
+    let mut vars = vm_vars("web01", "req_1");
+    launch(&mut world, &vars, now);
+    settle(&mut world, &mut now);
+    vars["causeway_stages"] = json!(["inventory_write"]);
+    vars["execution_id"] = json!("req_2");
+    launch(&mut world, &vars, now);
+    settle(&mut world, &mut now);
+    let run = world.runs_of("req_2")[0].id;
+    let said: Vec<String> = world
+        .controller
+        .jobs_of(run)
+        .map(|job| job.artifacts["execution_summary"]["status"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(said, ["skipped", "skipped", "skipped", "successful", "skipped"]);
+    assert_eq!(world.vsphere.clones_of_uid(UID), 1);
+    assert_eq!(
+        world.state_of("web01").unwrap()["disks"][0]["disk_size"],
+        200,
+        "a skipped stage keeps what was"
+    );
+}
+
+/// The bridge's half of the fence in ten lines: the first run that is seen with the attempt gets the claim.
+fn live_one_life(faults: &str, seed: u64) -> World {
+    let (mut world, mut now) = quiet_world(faults, seed);
+    write_claim(&mut world, "web01", None, now);
+    let mut vars = vm_vars("web01", "req_1");
+    vars["causeway_attempt_no"] = json!(1);
+    launch(&mut world, &vars, now);
+    for _ in 0..100_000 {
+        let seen = world.runs_of("req_1").first().map(|run| run.id);
+        let claimed = world
+            .controller
+            .host_variables(world.controller.host_id(world.content.claims_inventory, "web01").unwrap())
+            .unwrap();
+        if let (Some(run), true) = (seen, claimed["workflow_job"].is_null()) {
+            write_claim(&mut world, "web01", Some(run), now);
+        }
+        let Some(at) = world.next_due() else { break };
+        now = at.max(now);
+        world.tick(now);
+        world.take_callbacks(now);
+    }
+    world
+}
+
+#[test]
+fn late_doubled_and_hand_relaunched_runs_build_one_vm() {
+    let mixes = [
+        "late_commit",
+        "double_run",
+        "hand_relaunch",
+        "double_run,hand_relaunch:500x3",
+        "late_commit:500,double_run:500,hand_relaunch:500x2,run_deleted:300",
+    ];
+    let mut runs = 0;
+    for mix in mixes {
+        for seed in 0..40 {
+            let world = live_one_life(mix, seed);
+            assert_eq!(world.vsphere.clones_of_uid(UID), 1, "{mix} with seed {seed}");
+            runs += world.runs_by_execution().values().map(Vec::len).sum::<usize>();
+        }
+    }
+    assert!(runs > 200, "the faults must have made more runs than launches, but there are {runs}");
+}
+
+#[test]
+fn a_run_that_commits_after_its_attempt_was_given_up_builds_nothing() {
+    for seed in 0..20 {
+        let (mut world, mut now) = quiet_world("late_commit", seed);
+        let mut vars = vm_vars("web01", "req_1");
+        vars["causeway_attempt_no"] = json!(1);
+        write_claim(&mut world, "web01", None, now);
+        assert_eq!(launch(&mut world, &vars, now), Delivery::Lost);
+        // The bridge gave up: the number rises, as it does for a cancel.
+        let host = world.controller.host_id(world.content.claims_inventory, "web01").unwrap();
+        let claim = json!({"vm_uid": UID, "attempt_no": 2, "execution_id": "req_1", "workflow_job": null});
+        let admin = Caller { user: world.content.admin, scope: Scope::Write };
+        world.controller.replace_variables(admin, host, claim.as_object().unwrap(), now).unwrap();
+        settle(&mut world, &mut now);
+        assert_eq!(world.runs_of("req_1").len(), 1, "the run did start");
+        assert_eq!((world.vsphere.clones_of_uid(UID), world.state_of("web01")), (0, None), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_fault_of_the_launch_shows_as_what_it_is() {
+    let delivered = |faults: &str| {
+        let (mut world, now) = quiet_world(faults, 7);
+        let delivery = launch(&mut world, &vm_vars("web01", "req_1"), now);
+        (delivery, world, now)
+    };
+    assert!(matches!(delivered("").0, Delivery::Answered(Ok(_))));
+    for (faults, expected) in
+        [("answer_lost_after_commit", Delivery::Lost), ("bad_gateway_after_accept", Delivery::BadGateway)]
+    {
+        let (delivery, world, _) = delivered(faults);
+        assert_eq!((delivery, world.runs_of("req_1").len()), (expected, 1), "{faults}");
+    }
+    let (delivery, mut world, mut now) = delivered("late_commit");
+    assert_eq!((delivery, world.runs_of("req_1").len()), (Delivery::Lost, 0));
+    settle(&mut world, &mut now);
+    assert_eq!(world.runs_of("req_1")[0].status, Status::Successful);
+    let (_, mut world, mut now) = delivered("run_stuck_pending");
+    settle(&mut world, &mut now);
+    assert_eq!(world.runs_of("req_1")[0].status, Status::Pending);
+}
+
+#[test]
+fn callbacks_are_stock_bodies_and_the_faults_bend_only_them() {
+    let ends = |faults: &str| {
+        let (mut world, mut now) = quiet_world(faults, 8);
+        launch(&mut world, &vm_vars("web01", "req_1"), now);
+        settle(&mut world, &mut now)
+    };
+    let plain = ends("");
+    // One workflow and five jobs, each started and ended.
+    assert_eq!(plain.len(), 12);
+    for (name, url, status) in [
+        ("default_workflow_job_running", "workflow", "running"),
+        ("default_workflow_job_successful", "workflow", "successful"),
+        ("default_job_running", "playbook", "running"),
+        ("default_job_successful", "playbook", "successful"),
+    ] {
+        let body = &recording(&format!("notifications/{name}"))["body_json"];
+        let ours = plain
+            .iter()
+            .map(|notice| &notice.body)
+            .find(|body| body["url"].as_str().unwrap().contains(url) && body["status"] == status);
+        let mut found = Vec::new();
+        differences(name, body, ours.unwrap(), &mut found);
+        assert!(found.is_empty(), "{found:?}");
+    }
+    assert_eq!(ends("callback_lost").len(), 11);
+    assert_eq!(ends("callback_doubled").len(), 13);
+    let contradictory = ends("callback_contradictory");
+    let of = |notice: &&Notice| notice.unified_job == contradictory.last().unwrap().unified_job;
+    assert_eq!(contradictory.len(), 13);
+    assert!(contradictory.iter().filter(of).any(|notice| notice.body["status"] == "failed"));
+    let order = |notices: &[Notice]| notices.iter().map(|notice| notice.notification).collect::<Vec<Id>>();
+    assert_ne!(order(&ends("callback_reordered")), order(&plain));
+}
+
+#[test]
+fn a_cancelled_pending_run_tells_nobody_and_a_running_one_tells_later() {
+    let (mut world, mut now) = quiet_world("", 9);
+    launch(&mut world, &vm_vars("web01", "req_1"), now);
+    let run = world.runs_of("req_1")[0].id;
+    let caller = bridge(&world);
+    world.controller.cancel_workflow_job(caller, run, now).unwrap();
+    assert!(settle(&mut world, &mut now).is_empty());
+    assert_eq!(world.runs_of("req_1")[0].status, Status::Canceled);
+    let refused = world.controller.cancel_workflow_job(caller, run, now);
+    assert_eq!(refused, Err(Refusal::forbidden()), "405 is for superusers (MEASURED 19)");
+    launch(&mut world, &vm_vars("web02", "req_2"), now);
+    let run = world.runs_of("req_2")[0].id;
+    while world.controller.jobs_of(run).all(|job| job.status != Status::Running) {
+        now = world.next_due().unwrap();
+        world.tick(now);
+        world.take_callbacks(now);
+    }
+    world.controller.cancel_workflow_job(caller, run, now).unwrap();
+    assert_eq!(world.controller.workflow_job(run).unwrap().status, Status::Running);
+    let told = settle(&mut world, &mut now);
+    let last = told.iter().rev().find(|notice| notice.unified_job == Some(run)).unwrap();
+    assert_eq!(last.body["status"], "canceled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_a_broken_connection_and_the_gateway_has_its_own_prefix() {
+    let mut options = LabOptions::fast(10, Arc::new(SystemClock));
+    options.mode = ApiMode { gateway: true, v23: false };
+    options.world.faults = FaultPlan::parse("answer_lost_after_commit", 1).unwrap();
+    let lab = Lab::start(options).await.unwrap();
+    let http = reqwest::Client::new();
+    let root = ask(&http, &lab, &lab.token, Method::GET, "/api/controller/", None).await.json();
+    assert_eq!(root["current_version"], "/api/controller/v2/");
+    let template = lab.world().content.workflow;
+    let path = format!("/api/controller/v2/workflow_job_templates/{template}/launch/");
+    let request = http.post(format!("{}{path}", lab.controller_url)).bearer_auth(&lab.token).json(&json!({}));
+    assert!(request.try_clone().unwrap().send().await.is_err(), "no answer may arrive");
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    assert_eq!(answer.status, 201);
+    assert!(answer.headers["location"].to_str().unwrap().starts_with("/api/controller/v2/workflow_jobs/"));
+    let all =
+        ask(&http, &lab, &lab.token, Method::GET, "/api/controller/v2/workflow_jobs/", None).await.json();
+    assert_eq!(all["count"], 2, "the lost launch was committed");
+    lab.world().controller.revoke_token("lab-bridge-token");
+    let refused = ask(&http, &lab, &lab.token, Method::GET, "/api/controller/v2/me/", None).await;
+    assert_eq!(refused.status, 401);
+    lab.stop().await;
 }

@@ -193,7 +193,8 @@ impl World {
         all.into_iter().flatten().min()
     }
 
-    /// When something next happens by itself, a callback falling due included; `None` while all is quiet.
+    /// When something next happens by itself, a callback falling due included; `None` while all is quiet. A
+    /// callback stays due until [`World::take_callbacks`] takes it.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let callback = self.outbox.keys().next().map(|(at, _)| *at);

@@ -1,6 +1,7 @@
 //! Stage `vm_provision`: find the VM by its identity, else clone it, then mark it. The marker is written
 //! after the clone, as the modules do it, so a play that stops in between leaves an unmarked VM; that one is
-//! adopted by its clone task's description. Any other VM of the name is somebody else's.
+//! adopted by its clone task's description. Any other VM of the name is somebody else's. Clones that still
+//! run are not looked for: that is the bridge's duty before a new attempt (DESIGN.md, "The launch fence").
 
 use std::collections::BTreeMap;
 
@@ -50,9 +51,6 @@ impl Scene<'_, '_> {
                 self.mark(vm, false).unwrap_or_else(|fault| Report::failed(fault.to_string())),
             );
         }
-        if let Some(task) = self.own_open_clone(&uid) {
-            return Turn::Again(Step::Cloning(task), self.tempo.claim_poll_ms);
-        }
         match self.same_name() {
             Some((vm, true)) => Turn::Again(Step::Marking(vm), 1),
             Some((_, false)) => {
@@ -61,13 +59,6 @@ impl Scene<'_, '_> {
             }
             None => self.clone_it(&uid),
         }
-    }
-
-    /// A clone that an earlier play of this VM began and that still runs.
-    fn own_open_clone(&self, uid: &str) -> Option<Moid> {
-        let ours = description(uid);
-        let mut tasks = self.hands.vsphere.tasks();
-        tasks.find(|t| !t.state.is_final() && t.description.as_ref() == Some(&ours)).map(|task| task.moid)
     }
 
     /// A VM of the wanted name in the wanted folder, and whether an unmarked clone of ours made it.

@@ -1,6 +1,8 @@
 //! Everything that changes something: launches, cancels, hosts, labels, tokens, notification templates, and
 //! the setup that content-as-code does. Bodies are as CONTRACT.md §11 records them.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "most kinds cannot be written")]
+
 use serde_json::{Map, Value, json};
 
 use super::super::super::world::{Delivery, World};
@@ -328,6 +330,7 @@ fn test_notification(world: &mut World, call: &Call<'_>, template: Id) -> Result
     let id = world.controller.test_notification(template, call.now)?;
     let show = call.show(world, true);
     let reply = Reply::json(202, &show.row(Kind::Notification, id));
+    let reply = reply.with("Location", show.url(Kind::Notification, id));
     Ok(with_fields(reply, &json!({"notification": id})))
 }
 
@@ -395,6 +398,10 @@ fn delete(world: &mut World, call: &Call<'_>, kind: Kind, id: Id) -> Result<Repl
     match kind {
         Kind::Host => world.controller.delete_host(call.caller, id)?,
         Kind::WorkflowJob => world.controller.delete_workflow_job(call.caller, id)?,
+        Kind::Job | Kind::Approval => {
+            visible(world, call, kind, id)?;
+            world.controller.delete_unified_job(call.caller, id)?;
+        }
         Kind::Token => {
             visible(world, call, kind, id)?;
             world.controller.rows.tokens.remove(&id);

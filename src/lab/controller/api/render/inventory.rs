@@ -66,6 +66,10 @@ impl Show<'_> {
             ("read_role", "Read", "May view settings for the organization"),
             ("approval_role", "Approve", "Can approve or deny a workflow approval node"),
         ];
+        let mut object_roles = roles(id, &role_names);
+        for users_only in ["admin_role", "member_role"] {
+            object_roles[users_only]["user_only"] = json!(true);
+        }
         let rows = &self.controller.rows;
         let editable = self.is_superuser();
         let hosts =
@@ -75,7 +79,7 @@ impl Show<'_> {
             "summary_fields": {
                 "resource": {"ansible_id": lab_uuid(1, id), "resource_type": "shared.organization"},
                 "created_by": self.user_summary(1), "modified_by": self.user_summary(1),
-                "object_roles": roles(id, &role_names),
+                "object_roles": object_roles,
                 "user_capabilities": {"edit": editable, "delete": editable},
                 "related_field_counts": {
                     "users": 0, "admins": 0, "teams": 0,

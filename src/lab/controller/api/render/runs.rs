@@ -128,9 +128,12 @@ impl Show<'_> {
             let row = rows.approvals.get(&id)?;
             json!({"id": id, "name": row.name, "description": row.description,
                    "status": row.status.as_str(), "failed": row.status.counts_as_failed(),
-                   "type": "workflow_approval", "timed_out": row.timed_out,
+                   "type": "workflow_approval",
                    "elapsed": elapsed(Some(row.created), row.finished, self.now)})
         };
+        if rows.approvals.get(&id).is_some_and(|approval| approval.timed_out) {
+            summary["timed_out"] = json!(true);
+        }
         let canceled_on = rows.jobs.get(&id).and_then(|job| job.canceled_on);
         if let Some(at) = canceled_on {
             summary["canceled_on"] = json!(time(at));
@@ -361,8 +364,11 @@ impl Show<'_> {
             "unified_job_template": self.template_summary(row.approval_template),
             "created_by": self.user_summary(row.created_by),
             "user_capabilities": {"delete": self.is_superuser(), "start": true},
-            "source_workflow_job": self.run_summary(run.id), "ancestor_job": self.ancestor(run.id),
+            "source_workflow_job": self.run_summary(run.id),
         });
+        if self.detail {
+            summary["ancestor_job"] = self.ancestor(run.id);
+        }
         if let Some(user) = row.approved_or_denied_by {
             summary["approved_or_denied_by"] = self.user_summary(user);
         }
