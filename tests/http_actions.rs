@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! What people may do with a request, at the same time as others.
+
+#![allow(clippy::unwrap_used)]
 
 mod http_support;
 

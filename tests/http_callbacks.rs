@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! Notifications of a controller: whatever they say, they are harmless, counted, and wake whom they are about.
+
+#![allow(clippy::unwrap_used)]
 
 mod http_support;
 

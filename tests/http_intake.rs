@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! The same delivery however often, the same ticket, the same key: one request.
+
+#![allow(clippy::unwrap_used)]
 
 mod http_support;
 

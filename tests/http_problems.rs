@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! `docs/HTTP.md` and `/openapi.json` say what the bridge does: every example is run, every answer produced.
+
+#![allow(clippy::unwrap_used)]
 
 mod http_support;
 

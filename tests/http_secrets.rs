@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! No secret in an answer, a log, the journal or a metric, whatever is sent and however it fails.
+
+#![allow(clippy::unwrap_used)]
 
 mod http_support;
 

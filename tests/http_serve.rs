@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! Stopping: what was begun is finished, and nothing is begun any more.
+
+#![allow(clippy::unwrap_used)]
 
 mod http_support;
 

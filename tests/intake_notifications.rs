@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! Every notification recorded from a controller is understood, or known to say nothing.
+
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used, dead_code)]
 //! A bridge's HTTP surface on a free port with a journal of its own, and a client that sends exactly what it is told.
+
+#![allow(clippy::unwrap_used, dead_code)]
 
 pub mod doc;
 
