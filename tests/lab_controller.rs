@@ -1159,7 +1159,7 @@ async fn a_lost_answer_is_a_broken_connection_and_the_gateway_has_its_own_prefix
     options.mode = ApiMode { gateway: true, v23: false };
     options.world.faults = FaultPlan::parse("answer_lost_after_commit", 1).unwrap();
     let lab = Lab::start(options).await.unwrap();
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build().unwrap();
     let root = ask(&http, &lab, &lab.token, Method::GET, "/api/controller/", None).await.json();
     assert_eq!(root["current_version"], "/api/controller/v2/");
     let template = lab.world().content.workflow;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "only an object has fields")]
 
+mod events;
 mod inventory;
 mod people;
 mod runs;
