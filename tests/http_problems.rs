@@ -224,9 +224,19 @@ async fn rest_of_the_statuses(produced: &mut Produced) {
             if is_open { open.send(request.clone()).await } else { closed.send(request.clone()).await };
         note(&request, &answer, produced);
     }
+    bodies_too_large_too_slow_or_unlabelled(&open, &list, &cancel(&known), produced).await;
+}
+
+/// Each address that takes a body, with one that is too large, one that never ends, and one of no stated type.
+async fn bodies_too_large_too_slow_or_unlabelled(
+    open: &Bridge,
+    list: &str,
+    cancel: &str,
+    produced: &mut Produced,
+) {
     let takers = [
-        Request::api("POST", &list).json(""),
-        Request::api("POST", &cancel(&known)).json(""),
+        Request::api("POST", list).json(""),
+        Request::api("POST", cancel).json(""),
         Request::hook("portal", ""),
         Request::callback(""),
         Request { method: "PUT".to_owned(), ..Request::callback("") },

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use causeway::clock::{Clock, ManualClock, SystemClock};
 use causeway::lab::controller::api::ApiMode;
 use causeway::lab::controller::model::access::{Caller, Role};
-use causeway::lab::controller::model::content::{ADMIN_TOKEN, Callback, WORKFLOW};
+use causeway::lab::controller::model::content::{ADMIN_TOKEN, Callback, Content, WORKFLOW};
 use causeway::lab::controller::model::rows::{AskOnLaunch, Scope};
 use causeway::lab::controller::model::setup::EdgeKind;
 use causeway::lab::controller::model::survey::Survey;
@@ -118,6 +118,46 @@ struct Stage {
     compared: usize,
 }
 
+/// Prompts and survey of the recorded workflow.
+fn ask_as_recorded(c: &mut Controller, workflow: Id) {
+    let ask =
+        AskOnLaunch { variables: true, inventory: true, limit: true, labels: true, ..AskOnLaunch::default() };
+    let survey =
+        Survey::parse(recording("wfjt_survey_spec")["response"]["body"].as_object().unwrap()).unwrap();
+    c.edit_workflow_job_template(workflow, |row| {
+        row.ask = ask;
+        row.survey = Some(survey);
+        row.survey_enabled = true;
+    });
+}
+
+/// The recorded controller's workflows, each with the number it has there.
+fn workflows(c: &mut Controller, content: &Content, now: Timestamp) -> Vec<(u64, Id)> {
+    let mut workflows = vec![(19, content.workflow)];
+    for (number, name) in [
+        (20, "VM Deployment Handled"),
+        (21, "VM Deployment Unhandled"),
+        (22, "VM Approval Workflow"),
+        (26, "VM Unprompted Workflow"),
+        (27, "VM Sleeper Workflow"),
+        (28, "VM Serial Workflow"),
+    ] {
+        workflows.push((number, c.add_workflow_job_template(content.organization, name, now)));
+    }
+    let of = |number: u64| workflows.iter().find(|(n, _)| *n == number).unwrap().1;
+    c.edit_workflow_job_template(of(26), |row| row.ask.variables = false);
+    c.edit_workflow_job_template(of(28), |row| row.allow_simultaneous = false);
+    let [provision, network, .., handler] = content.job_templates;
+    fill(c, of(20), [Some(provision), Some(network), Some(handler)], now);
+    fill(c, of(21), [Some(provision), Some(network), None], now);
+    fill(c, of(27), [Some(provision), None, None], now);
+    fill(c, of(28), [Some(provision), None, None], now);
+    let gate = c.add_approval_node(of(22), ("gate", "Approve network"), 0, now).unwrap();
+    let after = c.add_node(of(22), provision, "after", now).unwrap();
+    c.add_edge(gate, EdgeKind::Success, after).unwrap();
+    workflows
+}
+
 impl Stage {
     async fn open() -> Self {
         let clock = Arc::new(ManualClock::new("2026-11-21T08:00:00Z".parse().unwrap()));
@@ -155,42 +195,9 @@ impl Stage {
         for template in content.job_templates {
             c.edit_job_template(template, |row| row.extra_vars = vars.as_object().unwrap().clone());
         }
-        let ask = AskOnLaunch {
-            variables: true,
-            inventory: true,
-            limit: true,
-            labels: true,
-            ..AskOnLaunch::default()
-        };
-        let survey =
-            Survey::parse(recording("wfjt_survey_spec")["response"]["body"].as_object().unwrap()).unwrap();
-        c.edit_workflow_job_template(content.workflow, |row| {
-            row.ask = ask;
-            row.survey = Some(survey);
-            row.survey_enabled = true;
-        });
-        let mut workflows = vec![(19, content.workflow)];
-        for (number, name) in [
-            (20, "VM Deployment Handled"),
-            (21, "VM Deployment Unhandled"),
-            (22, "VM Approval Workflow"),
-            (26, "VM Unprompted Workflow"),
-            (27, "VM Sleeper Workflow"),
-            (28, "VM Serial Workflow"),
-        ] {
-            workflows.push((number, c.add_workflow_job_template(content.organization, name, now)));
-        }
-        let of = |number: u64| workflows.iter().find(|(n, _)| *n == number).unwrap().1;
-        c.edit_workflow_job_template(of(26), |row| row.ask.variables = false);
-        c.edit_workflow_job_template(of(28), |row| row.allow_simultaneous = false);
-        let [provision, network, .., handler] = content.job_templates;
-        fill(c, of(20), [Some(provision), Some(network), Some(handler)], now);
-        fill(c, of(21), [Some(provision), Some(network), None], now);
-        fill(c, of(27), [Some(provision), None, None], now);
-        fill(c, of(28), [Some(provision), None, None], now);
-        let gate = c.add_approval_node(of(22), ("gate", "Approve network"), 0, now).unwrap();
-        let after = c.add_node(of(22), provision, "after", now).unwrap();
-        c.add_edge(gate, EdgeKind::Success, after).unwrap();
+        ask_as_recorded(c, content.workflow);
+        let workflows = workflows(c, &content, now);
+        let provision = content.job_templates[0];
         let unprompted = c.add_job_template(
             content.organization,
             (content.state_inventory, 10),
