@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! Every notification recorded from a controller is understood, or known to say nothing.
+
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,11 @@ fn every_recorded_notification_is_understood_as_its_name_says() {
     assert_eq!(recordings.len(), 37);
     for (name, recording) in &recordings {
         let raw = recording["body_raw"].as_str().unwrap();
+        // Two recordings had a traceback shortened in the raw text, which is no JSON since.
+        let is_shortened = serde_json::from_str::<Value>(raw).is_err();
+        assert_eq!(is_shortened, name.ends_with("_job_error"), "{name}");
+        let whole = recording["body_json"].to_string();
+        let raw = if is_shortened { whole.as_str() } else { raw };
         let read = Callback::read(raw.as_bytes());
         if name.contains("approval") {
             assert_eq!(read, Err(Useless::Approval), "{name}");

@@ -107,6 +107,11 @@ fn decisions_are_numbered_without_gaps() {
 }
 
 #[test]
+fn events_schemas_and_parts_of_the_house_are_described() {
+    assert_none(&tidy::documents::described(&Tree::here()));
+}
+
+#[test]
 fn every_benchmark_is_a_program_of_its_own() {
     assert_none(&tidy::documents::benches(&Tree::here()));
 }

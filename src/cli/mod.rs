@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line does")]
 
 mod completions;
+mod demo;
 mod doctor;
 mod journal;
 mod output;
@@ -36,6 +37,8 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch a signed ticket become a VM, with a lab for neighbours and nothing else installed.
+    Demo(demo::DemoArgs),
     /// Run the bridge.
     Serve(serve::ServeArgs),
     /// Ask a running bridge for VMs, and look at what became of them.
@@ -71,6 +74,7 @@ pub struct ConfigArg {
 pub fn run(args: Args) -> ExitCode {
     let output = Output::new(args.json);
     let done = match args.command {
+        Command::Demo(command) => demo::run(&command, args.log.as_deref(), &output),
         Command::Serve(command) => serve::run(&command, args.log.as_deref()),
         Command::Request(command) => request::run(&command, &output),
         Command::Journal(command) => journal::run(&command, &output),

@@ -92,6 +92,20 @@ fn violations(config: &Config) -> Vec<Violation> {
     if config.http.workers == 0 {
         found.push(Violation::new("/http/workers", "is 0", "at least 1"));
     }
+    for (field, secs) in [
+        ("overall_deadline_secs", config.policy.overall_deadline_secs),
+        ("poll_interval_secs", config.policy.poll_interval_secs),
+        ("relist_gap_secs", config.policy.relist_gap_secs),
+        ("look_interval_secs", config.policy.look_interval_secs),
+        ("put_off_first_secs", config.policy.put_off_first_secs),
+        ("verify_interval_secs", config.policy.verify_interval_secs),
+        ("watch_interval_secs", config.policy.watch_interval_secs),
+        ("cancel_resend_secs", config.policy.cancel_resend_secs),
+    ] {
+        if secs == 0 {
+            found.push(Violation::new(format!("/policy/{field}"), "is 0", "at least 1 second"));
+        }
+    }
     let controllers = names(&mut found, "/controllers", config.controllers.iter().map(|each| &each.name));
     let vcenters = names(&mut found, "/vcenters", config.vcenters.iter().map(|each| &each.name));
     found.extend(config.catalog.violations(&controllers, &vcenters));

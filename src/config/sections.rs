@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::secret::Secret;
-use crate::http::{ApiTokenConfig, CallbackConfig, Limits};
+use crate::http::Limits;
+use crate::http::access::{ApiTokenConfig, CallbackConfig};
 use crate::intake::signature::Scheme;
 use crate::intake::source::SourceConfig;
 use crate::vm_request::Policy;

@@ -36,6 +36,7 @@ pub(super) async fn act(
     body: JsonBody,
 ) -> Result<HttpResponse, Problem> {
     let state = state(&request)?;
+    Query::of(&request, &[])?;
     let action = request.match_info().get("action").and_then(OperatorAction::from_name).ok_or_else(|| {
         let names = OperatorAction::ALL.map(OperatorAction::name).join(", ");
         Problem::new(Kind::NotFound, format!("There is no such action; there are {names}."))

@@ -142,12 +142,12 @@ async fn admit(
     match state.journal.admit(admission).await? {
         Admitted::New { .. } => Ok(Verdict::Is(match beginning {
             Beginning::Lives(phase) => {
-                tracing::info!(request.id = %id, "a request came in");
+                tracing::debug!(request.id = %id, "a request came in");
                 (state.waker)(&id);
                 Outcome::New { id, phase }
             }
             Beginning::Refused(violations) => {
-                tracing::info!(request.id = %id, violations = violations.len(), "a request was rejected");
+                tracing::debug!(request.id = %id, violations = violations.len(), "a request was rejected");
                 Outcome::Rejected { id, violations }
             }
         })),
@@ -166,11 +166,11 @@ enum Beginning {
 }
 
 fn beginning(event: &Event) -> Beginning {
-    match event {
-        Event::Received(received) if received.approval_required => Beginning::Lives(Phase::AwaitingApproval),
-        Event::Rejected(rejected) => Beginning::Refused(rejected.violations.clone()),
-        _ => Beginning::Lives(Phase::Received),
+    if let Event::Rejected(rejected) = event {
+        return Beginning::Refused(rejected.violations.clone());
     }
+    let waits = matches!(event, Event::Received(received) if received.approval_required);
+    Beginning::Lives(if waits { Phase::AwaitingApproval } else { Phase::Received })
 }
 
 /// A copy is answered as the first one was: what was rejected then is rejected now.

@@ -65,37 +65,42 @@ async fn find(state: &AppState, controller: &str, callback: &Callback) -> Result
     Ok(known.filter(runs_there))
 }
 
-/// Wakes the request first: whether the fact can be written or not, a read is due.
+/// Wakes the request whether the fact could be written or not: a read is due.
 async fn take(state: &AppState, controller: &str, callback: Callback, known: State) -> Result<(), Problem> {
     let id = known.id.clone();
-    (state.waker)(&id);
     let is_late = known.phase.is_over() || known.run.as_ref().is_some_and(|run| run.judged);
-    let template = callback.template.clone();
-    state.counters.callbacks.add(&template, if is_late { "late" } else { "seen" });
+    state.counters.callbacks.add(&callback.template, if is_late { "late" } else { "seen" });
     let written = append(state, &id, Event::CallbackSeen(callback.seen(controller)), known).await;
-    if written? {
-        (state.waker)(&id);
-    } else {
-        state.counters.callbacks_unused.add(controller, "over_limit");
+    (state.waker)(&id);
+    if let Some(reason) = written? {
+        state.counters.callbacks_unused.add(controller, reason);
     }
     Ok(())
 }
 
-async fn append(state: &AppState, id: &RequestId, event: Event, mut known: State) -> Result<bool, Problem> {
+/// Why the fact was not written, if it was not. A hint is not worth more than a few tries: what it is about is read
+/// anyway, and AWX would not send it again.
+async fn append(
+    state: &AppState,
+    id: &RequestId,
+    event: Event,
+    mut known: State,
+) -> Result<Option<&'static str>, Problem> {
     let mut tries = 0;
     loop {
         tries += 1;
         if known.callbacks >= state.limits.callbacks_per_request_max {
-            return Ok(false);
+            return Ok(Some("over_limit"));
         }
         let following = Append::following(&known, state.clock.now(), vec![event.clone()]);
         let (append, _) = following.map_err(AppendError::from)?;
         match state.journal.append(append).await {
-            Ok(_) => return Ok(true),
+            Ok(_) => return Ok(None),
             Err(AppendError::Conflict { .. }) if tries < state.limits.append_tries_max => {}
+            Err(AppendError::Conflict { .. }) => return Ok(Some("crowded")),
             Err(error) => return Err(error.into()),
         }
-        let Some(again) = state.journal.load_state(id).await? else { return Ok(false) };
+        let Some(again) = state.journal.load_state(id).await? else { return Ok(Some("stranger")) };
         known = again;
     }
 }

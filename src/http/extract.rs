@@ -31,7 +31,7 @@ impl Headers for Sent<'_> {
     }
 }
 
-/// The shared state, which [`super::serve`] always sets.
+/// The shared state, which [`super::start`] always sets.
 pub(super) fn state(request: &HttpRequest) -> Result<&Data<AppState>, Problem> {
     request.app_data::<Data<AppState>>().ok_or_else(|| Problem::internal(&"the state is not set"))
 }
@@ -47,10 +47,7 @@ impl FromRequest for JsonBody {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let limits = &state(&request)?.limits;
-            if !is_json(request.headers()) {
-                let detail = "Send it with Content-Type: application/json (or a type that ends in +json).";
-                return Err(Problem::new(Kind::UnsupportedMediaType, detail));
-            }
+            check_media_type(request.headers())?;
             read_body(payload, limits.body_bytes_max, limits.body_read_secs).await.map(Self)
         })
     }
@@ -84,12 +81,28 @@ async fn read_body(payload: dev::Payload, bytes_max: usize, secs: u64) -> Result
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |detail: &str| Err(Problem::new(Kind::UnsupportedMediaType, detail));
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return refuse("Send it as it is, without Content-Encoding.");
+    }
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if is_json(value.split(';').next().unwrap_or_default().trim()) {
+        return Ok(());
+    }
+    refuse("Send it with Content-Type: application/json (or a type that ends in +json).")
+}
+
+fn is_json(essence: &str) -> bool {
+    let is_prefixed = essence.get(..12).is_some_and(|head| head.eq_ignore_ascii_case("application/"));
+    let tail = essence.get(12..).unwrap_or_default();
+    let ends_json = || {
+        tail.len()
+            .checked_sub(5)
+            .and_then(|at| tail.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case("+json"))
     };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    is_prefixed && (tail.eq_ignore_ascii_case("json") || ends_json())
 }
 
 /// A caller with a valid token.
@@ -175,5 +188,26 @@ impl Query {
         let wrong =
             || Problem::query(vec![Violation::new(format!("/{name}"), "is not understood", expected)]);
         read(&text).map(Some).ok_or_else(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        for (essence, fits) in [
+            ("application/json", true),
+            ("Application/JSON", true),
+            ("application/cloudevents+json", true),
+            ("application/+json", true),
+            ("text/json", false),
+            ("application/jsonx", false),
+            ("application/é+jsön", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(essence), fits, "{essence}");
+        }
     }
 }

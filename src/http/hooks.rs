@@ -54,7 +54,7 @@ pub(super) async fn receive(
     let delivery_id = match (&draft.delivery_id, proof.delivery_id) {
         (Some(_), _) => None, // out of the signed body
         (None, Some(id)) => Some(id),
-        (None, None) => delivery_id(&sent, &source.config)?,
+        (None, None) => delivery_id(&sent, &source.config).inspect_err(|_| count("invalid_header"))?,
     };
     let traceparent =
         request.headers().get("traceparent").and_then(|value| traceparent(value.to_str().ok()?));

@@ -1,9 +1,9 @@
 //! What the world may ask of the bridge over HTTP. Handlers never call out and never act: at most they append a fact
 //! and wake whoever acts on facts.
 //!
-//! [`routes`] is the table of everything there is; [`problem`] the only place that makes error documents; [`extract`]
-//! what every handler may rely on (who asks, a bounded body, known query parameters); [`guard`] limits that hold for
-//! every request; [`admit`] the one way into the journal for new requests. `docs/HTTP.md` shows each of them with curl.
+//! [`routes`] is the table of everything there is; [`problem`] the only place that makes error documents; `extract`
+//! what every handler may rely on (who asks, a bounded body, known query parameters); `guard` limits that hold for
+//! every request; `admit` the one way into the journal for new requests. `docs/HTTP.md` shows each of them with curl.
 
 pub mod access;
 mod actions;

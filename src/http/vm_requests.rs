@@ -25,6 +25,7 @@ pub(super) async fn create(
     let state = state(&request)?;
     let access = state.access.get();
     let count = |outcome| state.counters.intake.add(API_SOURCE, outcome);
+    Query::of(&request, &[])?;
     let key = idempotency_key(&Sent(request.headers()))?;
     let draft = Draft::of_caller(&body.0, &caller.0.name);
     let idempotency = key.map(|key| IdempotencyKey {
@@ -36,12 +37,11 @@ pub(super) async fn create(
         request.headers().get("traceparent").and_then(|value| traceparent(value.to_str().ok()?));
     let marks = Marks { delivery_id: None, idempotency, traceparent };
     let outcome = admit::call(state, &access.catalog, draft, marks).await.inspect_err(|problem| {
-        count(match problem.kind() {
-            Kind::InvalidRequest | Kind::NameTaken => "invalid",
-            Kind::IdempotencyKeyReused => "key_reused",
-            Kind::QueueFull => "queue_full",
-            _ => "failed",
-        });
+        let invalid = [Kind::InvalidRequest, Kind::NameTaken];
+        let outcomes = [(Kind::IdempotencyKeyReused, "key_reused"), (Kind::QueueFull, "queue_full")];
+        let known = outcomes.into_iter().find(|(kind, _)| *kind == problem.kind());
+        let other = if invalid.contains(&problem.kind()) { "invalid" } else { "failed" };
+        count(known.map_or(other, |(_, outcome)| outcome));
     })?;
     count(outcome.name());
     let (id, mut answer) = match outcome {

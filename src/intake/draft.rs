@@ -4,7 +4,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::pointer::text_at;
+use super::pointer::text_of;
 use super::source::SourceConfig;
 use super::{json, schema};
 use crate::vm_request::catalog::Catalog;
@@ -54,7 +54,7 @@ impl Draft {
                 return draft;
             }
         };
-        draft.read_envelope(&whole, source);
+        let faults = draft.read_envelope(&whole, source);
         let Some(asked) = whole.pointer_mut(&source.payload_pointer).map(Value::take) else {
             let detail = "is missing: here the source's VM request stands";
             draft.content =
@@ -62,6 +62,10 @@ impl Draft {
             return draft;
         };
         draft.read_request(asked, &source.payload_pointer);
+        if !faults.is_empty() {
+            let more = draft.content.err().unwrap_or_default();
+            draft.content = Err(faults.into_iter().chain(more).collect());
+        }
         draft
     }
 
@@ -70,7 +74,13 @@ impl Draft {
     pub fn of_caller(body: &[u8], caller: &str) -> Self {
         let mut draft = Self::empty(body, API_SOURCE, caller.to_owned());
         match json::parse(body) {
-            Ok(asked) => draft.read_request(asked, ""),
+            Ok(asked) => {
+                draft.read_request(asked, "");
+                if draft.requested_by != caller {
+                    // A caller may ask for somebody, and the journal names both.
+                    draft.requested_by = format!("{} (through {caller})", draft.requested_by);
+                }
+            }
             Err(violation) => draft.content = Err(vec![violation]),
         }
         draft
@@ -115,20 +125,30 @@ impl Draft {
         }
     }
 
-    fn read_envelope(&mut self, whole: &Value, source: &SourceConfig) {
-        let at = |pointer: &Option<String>, chars_max: usize| {
-            let text = text_at(whole, pointer.as_deref()?)?;
-            (text.chars().count() <= chars_max).then_some(text)
+    /// Reads what stands beside the request, and says what cannot be read.
+    fn read_envelope(&mut self, whole: &Value, source: &SourceConfig) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let mut at = |pointer: &Option<String>, chars_max: usize| {
+            let pointer = pointer.as_deref()?;
+            let value = whole.pointer(pointer).filter(|value| !value.is_null())?;
+            let text = text_of(value).filter(|text| text.chars().count() <= chars_max);
+            if text.is_none() {
+                let expected = format!("a string or whole number of 1 to {chars_max} characters");
+                found.push(Violation::new(pointer, "cannot be read", expected));
+            }
+            text
         };
         self.delivery_id = at(&source.delivery_id_pointer, PERSON_CHARS_MAX);
-        self.ticket = at(&source.ticket_id_pointer, TICKET_CHARS_MAX).map(|id| Ticket {
-            id,
-            item: at(&source.ticket_item_pointer, TICKET_CHARS_MAX),
-            url: at(&source.ticket_url_pointer, URL_CHARS_MAX).filter(|url| is_web_address(url)),
-        });
+        let (item, url) = (
+            at(&source.ticket_item_pointer, TICKET_CHARS_MAX),
+            at(&source.ticket_url_pointer, URL_CHARS_MAX),
+        );
+        let url = url.filter(|url| is_web_address(url));
+        self.ticket = at(&source.ticket_id_pointer, TICKET_CHARS_MAX).map(|id| Ticket { id, item, url });
         if let Some(person) = at(&source.requested_by_pointer, PERSON_CHARS_MAX) {
             self.requested_by = person;
         }
+        found
     }
 
     /// What the request itself says of its ticket and its person goes before the envelope.
@@ -225,6 +245,29 @@ mod tests {
         assert_eq!(draft.content.unwrap_err()[0].pointer, "/variables/vm_name");
         let elsewhere = Draft::of_source(br#"{"vm_name":"web01"}"#, &source);
         assert_eq!(elsewhere.content.unwrap_err()[0].pointer, "/variables");
+    }
+
+    #[test]
+    fn what_stands_beside_the_request_is_refused_where_it_cannot_be_read() {
+        let source =
+            source("payload_pointer = '/vm'\nticket_id_pointer = '/number'\nticket_item_pointer = '/line'");
+        let body =
+            |number: &str| format!(r#"{{"number":{number},"vm":{{"vm_name":"a","environment":"b"}}}}"#);
+        let long = format!("\"{}\"", "9".repeat(101));
+        for number in ["{}", "true", "1.5", "\" \"", long.as_str()] {
+            let found = Draft::of_source(body(number).as_bytes(), &source).content.unwrap_err();
+            assert_eq!((found.len(), found[0].pointer.as_str()), (1, "/number"), "{number}");
+        }
+        let without = Draft::of_source(body("null").as_bytes(), &source);
+        assert!(without.content.is_ok() && without.ticket.is_none());
+    }
+
+    #[test]
+    fn who_asks_for_somebody_else_is_named_beside_them() {
+        let body = |who: &str| format!(r#"{{"vm_name":"a","environment":"b"{who}}}"#);
+        assert_eq!(Draft::of_caller(body("").as_bytes(), "ci").requested_by, "ci");
+        let other = Draft::of_caller(body(r#","requested_by":"alice""#).as_bytes(), "ci");
+        assert_eq!(other.requested_by, "alice (through ci)");
     }
 
     #[test]

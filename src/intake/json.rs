@@ -7,6 +7,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 
 use crate::vm_request::violation::Violation;
@@ -29,8 +30,8 @@ fn refused(error: &serde_json::Error) -> Violation {
     let text = error.to_string();
     let what = [TWICE, TOO_DEEP].into_iter().find(|what| text.starts_with(what));
     let what = what.unwrap_or(match error.classify() {
-        serde_json::error::Category::Eof => "is not JSON: it ends too early",
-        _ => "is not JSON",
+        Category::Eof => "is not JSON: it ends too early",
+        Category::Io | Category::Syntax | Category::Data => "is not JSON",
     });
     Violation::new(
         "",

@@ -23,12 +23,17 @@ pub fn is_pointer(pointer: &str) -> bool {
     pointer.is_empty() || pointer.starts_with('/')
 }
 
-/// The text or whole number at `pointer`, as text; `None` when nothing of the kind stands there.
+/// The text or whole number that `value` is, as text; `None` when it is neither, or blank.
 #[must_use]
-pub fn text_at(body: &Value, pointer: &str) -> Option<String> {
-    match body.pointer(pointer)? {
+pub fn text_of(value: &Value) -> Option<String> {
+    match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         Value::Number(number) if !number.is_f64() => Some(number.to_string()),
-        _ => None,
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => None,
     }
 }

@@ -32,8 +32,7 @@ impl TokenBucket {
             let next = full_at.max(now).saturating_add(self.step_micros);
             let ahead = next.saturating_sub(now).saturating_sub(self.burst_micros);
             if ahead > 0 {
-                let secs = ahead.div_euclid(1_000_000) + 1;
-                return Err(u64::try_from(secs).unwrap_or(1));
+                return Err(u64::try_from(ahead).unwrap_or(1).div_ceil(1_000_000));
             }
             let swapped = self.full_at_micros.compare_exchange_weak(
                 full_at,

@@ -114,7 +114,7 @@ impl Sources {
     }
 
     /// A source whose secret nobody knows: what is sent to a name that is none is verified against it, so that the
-    /// time an answer takes does not tell which names exist.
+    /// time that an answer takes tells little about which names exist.
     #[must_use]
     pub fn stand_in(&self) -> &Source {
         &self.stand_in

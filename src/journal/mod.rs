@@ -216,7 +216,8 @@ impl Journal {
         self.shared.position.clone()
     }
 
-    /// Proves the whole file as it stands at one moment. Reads all of it; writing goes on meanwhile.
+    /// Proves the whole file as it stands at one moment. Reads all of it; writing goes on meanwhile, and
+    /// the write-ahead log grows until it is done.
     ///
     /// # Errors
     /// [`ReadError`] when the file cannot be read to the end. What is wrong with its content is in the report.

@@ -43,7 +43,14 @@ pub(super) fn open(options: &JournalOptions) -> Result<Opened, OpenError> {
     let lock = Lock::take(&path)?;
     if exists {
         let size = std::fs::metadata(&path).map_err(|error| storage(&path, &error))?.len();
-        look(&path, !lock.was_clean && size <= options.check_at_open_bytes_max)?;
+        let is_small = size <= options.check_at_open_bytes_max;
+        if !lock.was_clean && !is_small {
+            tracing::warn!(
+                size,
+                "the journal was not closed properly and is too large to be checked now; verify it"
+            );
+        }
+        look(&path, !lock.was_clean && is_small)?;
     }
     let of_sqlite = |error: rusqlite::Error| sqlite(&path, &error);
     let mut connection = Connection::open(&path).map_err(of_sqlite)?;

@@ -24,7 +24,8 @@ pub struct JournalOptions {
     pub checkpoint_every_events: u64,
     /// Size of the write-ahead log at which it is written back into the file.
     pub wal_write_back_bytes: u64,
-    /// The writer's page cache.
+    /// The writer's page cache. SQLite walks through all of it at commits that grow the file, so more is not faster:
+    /// MEASURED on a RAM disk, 64 MiB cost a tenth more CPU than 16 MiB, and no less with 600,000 requests in the file.
     pub cache_kib: u32,
     /// The largest size of the file; a write beyond it fails as on a full disk. `None`: as large as the disk.
     pub file_bytes_max: Option<u64>,
@@ -53,7 +54,7 @@ impl Default for JournalOptions {
             reader_wait_secs: 10,
             checkpoint_every_events: 10_000,
             wal_write_back_bytes: 64 * 1_024 * 1_024,
-            cache_kib: 64 * 1_024,
+            cache_kib: 16 * 1_024,
             file_bytes_max: None,
             check_at_open_bytes_max: 512 * 1_024 * 1_024,
             delivery_window_secs: 7 * 24 * 3_600,

@@ -5,5 +5,6 @@ pub mod executor;
 pub mod faults;
 pub mod simulation;
 pub mod vcenter;
+pub mod vcenter_front;
 pub mod vsphere;
 pub mod world;

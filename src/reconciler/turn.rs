@@ -156,7 +156,9 @@ impl<'a> Live<'a> {
             match self.shared.journal.append(self.batch(at, events, &changed)).await {
                 Ok(_) => {
                     self.state = changed;
-                    self.attention = Attention::default();
+                    // A reading with news is a reading all the same: the next one is due at its own time.
+                    let last_read_at = matches!(action, Action::ReadRun { .. }).then_some(at);
+                    self.attention = Attention { last_read_at, nudged: false };
                     self.misses = 0;
                     self.shared.note(&self.state.id, |waiting| waiting.trouble = None);
                     return self.still_running();

@@ -26,7 +26,7 @@ pub enum Action {
     Launch { attempt_no: u32 },
     /// List the template's recent runs and look for the attempt.
     FindRun { attempt_no: u32 },
-    /// Write the run into the claim as its holder.
+    /// Write the run into the claim as its holder; when that cannot be done, see whether the run is over.
     RecordHolder { attempt_no: u32, workflow_job: i64 },
     /// Read the run's status.
     ReadRun { workflow_job: i64 },

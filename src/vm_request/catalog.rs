@@ -1,9 +1,13 @@
-//! The catalog: what an environment offers, and [`Catalog::resolve`], which makes a whole [`VmSpec`] of a lean
-//! [`VmRequest`] or says everything that is wrong with it.
+//! The catalog: what an environment offers, and [`Catalog::resolve`], which makes a whole
+//! [`VmSpec`](super::spec::VmSpec) of a lean [`VmRequest`](super::spec::VmRequest) or says everything that is wrong
+//! with it.
 
 mod addresses;
 mod check;
 mod resolve;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

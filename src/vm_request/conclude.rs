@@ -53,7 +53,7 @@ pub fn conclude(
             }
         }
         (Action::RecordHolder { attempt_no, workflow_job }, outcome) => {
-            holder(state, *attempt_no, *workflow_job, &outcome)
+            holder(state, *attempt_no, *workflow_job, outcome)
         }
         (Action::ReadRun { workflow_job }, outcome) => read(state, *workflow_job, outcome),
         (Action::Collect { workflow_job }, outcome) => collected(state, *workflow_job, outcome),
@@ -137,7 +137,10 @@ fn listed(state: &State, attempt_no: u32, listing: &Listing, policy: &Policy, no
     one_if(counts && listing.is_healthy, || Event::RunNotFound { attempt_no })
 }
 
-fn holder(state: &State, attempt_no: u32, workflow_job: i64, outcome: &Outcome) -> Vec<Event> {
+fn holder(state: &State, attempt_no: u32, workflow_job: i64, outcome: Outcome) -> Vec<Event> {
+    if matches!(outcome, Outcome::Run(_) | Outcome::RunMissing) {
+        return read(state, workflow_job, outcome);
+    }
     let undecided = |run: &&Run| {
         let same = run.attempt_no == attempt_no && run.workflow_job == workflow_job;
         same && !run.holder_recorded && !run.claim_lost
@@ -148,7 +151,7 @@ fn holder(state: &State, attempt_no: u32, workflow_job: i64, outcome: &Outcome) 
     match outcome {
         Outcome::HolderRecorded => vec![Event::HolderRecorded { attempt_no, workflow_job }],
         Outcome::ClaimLost { attempt_no: found } if state.intent.is_none() => {
-            vec![Event::ClaimFoundAhead { attempt_no, found_attempt_no: *found }]
+            vec![Event::ClaimFoundAhead { attempt_no, found_attempt_no: found }]
         }
         _ => Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! The pure core: what was asked, what is known, what to do next. No tokio, no IO, no clock, no randomness.
 //!
-//! [`event`] lists every fact; [`state`] folds facts into a [`State`] and is the state machine; [`next`] says what
-//! to do; [`conclude`](mod@conclude) says what an action's outcome means. A turn is: `next` → perform →
+//! [`event`] lists every fact; [`state`] folds facts into a [`State`] and is the state machine; [`next`](mod@next) says
+//! what to do; [`conclude`](mod@conclude) says what an action's outcome means. A turn is: `next` → perform →
 //! `conclude` → append. Recovery after a crash is the same turn with the same functions.
 
 pub mod action;
@@ -23,6 +23,9 @@ pub mod stage;
 pub mod state;
 pub mod summary;
 pub mod violation;
+
+#[cfg(test)]
+mod tests;
 
 pub use event::Event;
 pub use ids::RequestId;

@@ -79,8 +79,8 @@ pub fn next(state: &State, attention: &Attention, policy: &Policy, now: Timestam
 }
 
 pub(super) fn is_overdue(state: &State, policy: &Policy, now: Timestamp) -> bool {
-    let counted = matches!(state.phase, Phase::Received | Phase::Launching | Phase::Running);
-    counted && now >= after(state.started_at, policy.overall_deadline_secs)
+    let counted = matches!(state.phase, Phase::Launching | Phase::Running);
+    counted && state.launched_at.is_some_and(|at| now >= after(at, policy.overall_deadline_secs))
 }
 
 fn launching(state: &State, attention: &Attention, policy: &Policy, now: Timestamp) -> Next {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// From the arrival, the approval or the last retry until the request is held as overdue (D3).
+    /// From the first launch (since the last retry) until the request is held as overdue (D3). Waiting for approval,
+    /// or for a neighbour that is away, does not count.
     pub overall_deadline_secs: u64,
     /// How often an open run is read (D3).
     pub poll_interval_secs: u64,

@@ -14,7 +14,9 @@
 //! ```
 //!
 //! Within `Launching` an attempt advances as [`Progress`] says: intended → claim written → sent → (accepted |
-//! refused | put off | unknown). `Held` for [`Hold::Overdue`] keeps its open attempt and its run under watch.
+//! refused | put off | unknown). `Held` for [`Hold::Overdue`] keeps its open attempt and its run under watch; one held
+//! for [`Hold::RunVanished`] is `Running` again when its run is seen again. News of a run that is not
+//! [followed](State::followed_run) any more is illegal.
 //! Recovery replays the same events through the same [`State::apply`].
 
 mod apply;
@@ -105,8 +107,9 @@ pub struct State {
     pub origin: Origin,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// From here the overall deadline counts: the arrival, the approval or the last retry.
-    pub started_at: Timestamp,
+    /// When the first launch since the arrival, the approval or the last retry was sent: the overall deadline counts
+    /// from here. `None` while no run can exist, so that a controller or vCenter that is away makes nobody overdue.
+    pub launched_at: Option<Timestamp>,
     /// The highest attempt number of this request. It only rises.
     pub attempt_no: u32,
     /// The attempt that the last clean preflight was for.

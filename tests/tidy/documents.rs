@@ -1,4 +1,5 @@
-//! The documents keep up with the code: links lead somewhere, dependencies have reasons, decisions have numbers.
+//! The documents keep up with the code: links lead somewhere, dependencies have reasons, decisions have numbers,
+//! and what is written into the journal is described.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,9 @@ use super::tree::Tree;
 
 const DEPENDENCIES: &str = "docs/decisions/0001-dependencies.md";
 const DECISIONS: &str = "docs/decisions";
+const DATA_MODEL: &str = "docs/DATA_MODEL.md";
+const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
+const EVENTS: &str = "src/vm_request/event.rs";
 /// A path in backticks that begins with one of these is a promise that the file is there.
 const OURS: [&str; 8] = ["src/", "tests/", "schemas/", "docs/", "deploy/", "rulebooks/", "benches/", ".ci/"];
 
@@ -177,6 +181,70 @@ pub fn decisions(tree: &Tree) -> Vec<Finding> {
     found
 }
 
+/// Events, schemas and parts of the house that the documents do not describe, and events that they describe and nobody
+/// writes.
+pub fn described(tree: &Tree) -> Vec<Finding> {
+    let (model, map) =
+        (tree.text(DATA_MODEL).unwrap_or_default(), tree.text(ARCHITECTURE).unwrap_or_default());
+    let written = kinds(tree.text(EVENTS).unwrap_or_default(), "=> \"");
+    let told = kinds(model, "\n| `");
+    let mut found = Vec::new();
+    if written.is_empty() {
+        found.push(Finding::new(
+            EVENTS,
+            "holds no kinds of events",
+            "`=> \"subject.happened.vN\"` in Event::kind",
+        ));
+    }
+    for kind in written.difference(&told) {
+        found.push(Finding::new(
+            DATA_MODEL,
+            format!("does not describe {kind}"),
+            "a row: kind, says, payload",
+        ));
+    }
+    for kind in told.difference(&written) {
+        found.push(Finding::new(
+            DATA_MODEL,
+            format!("describes {kind}, which nobody writes"),
+            "take the row out",
+        ));
+    }
+    for name in
+        tree.names_in("schemas").into_iter().filter(|name| !model.contains(&format!("`schemas/{name}`")))
+    {
+        let instead = "a row: schema, who writes it, who reads it";
+        found.push(Finding::new(DATA_MODEL, format!("does not name schemas/{name}"), instead));
+    }
+    for part in parts(tree).into_iter().filter(|part| !map.contains(&format!("| `src/{part}` |"))) {
+        let instead = format!("a row `| \\`src/{part}\\` | what | may name |` in its map");
+        found.push(Finding::new(ARCHITECTURE, format!("does not name src/{part}"), instead));
+    }
+    found
+}
+
+/// The kinds of events that stand behind `before`.
+fn kinds(text: &str, before: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+    let behind = text.match_indices(before).map(|(offset, _)| &text[offset + before.len()..]);
+    let words = behind.map(|rest| &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]);
+    let is_kind = |word: &&str| {
+        word.rsplit_once(".v")
+            .is_some_and(|(name, version)| name.contains('.') && version.parse::<u32>().is_ok())
+    };
+    words.filter(is_kind).map(str::to_owned).collect()
+}
+
+/// The folders (with a slash) and files directly under `src/`.
+fn parts(tree: &Tree) -> BTreeSet<String> {
+    let inside = tree.texts().filter_map(|(path, _)| path.strip_prefix("src/"));
+    let part = |path: &str| match path.split_once('/') {
+        Some((folder, _)) => format!("{folder}/"),
+        None => path.to_owned(),
+    };
+    inside.filter(|path| !matches!(*path, "lib.rs" | "main.rs")).map(part).collect()
+}
+
 /// Benchmarks that cargo would not run as programs of their own.
 pub fn benches(tree: &Tree) -> Vec<Finding> {
     let manifest: toml::Table = tree.text("Cargo.toml").unwrap_or_default().parse().unwrap_or_default();
@@ -238,6 +306,26 @@ mod tests {
         assert_one(&of(&["0001-a.md", "0003-b.md"]), "0002-what");
         assert_one(&of(&["0001-a.md", "0001-b.md"]), "not the next number");
         assert_one(&of(&[]), "no decision");
+    }
+
+    #[test]
+    fn what_the_documents_leave_out_is_found() {
+        let of = |model: &str, map: &str| {
+            let kinds = "match self { Self::A => \"vm.seen.v1\", Self::B => \"vm.gone.v2\" }";
+            let files =
+                [(EVENTS, kinds), (DATA_MODEL, model), (ARCHITECTURE, map), ("schemas/a.v1.schema.json", "")];
+            described(&Tree::of(&files))
+        };
+        let (both, schema) = ("\n| `vm.seen.v1` | x |\n| `vm.gone.v2` | x |\n", "`schemas/a.v1.schema.json`");
+        let map = "| `src/vm_request/` | x |";
+        assert_none(&of(&format!("{both}{schema}"), map));
+        assert_one(&of(&format!("\n| `vm.seen.v1` | x |\n{schema}"), map), "does not describe vm.gone.v2");
+        assert_one(
+            &of(&format!("{both}\n| `vm.old.v1` | x |\n{schema}"), map),
+            "vm.old.v1, which nobody writes",
+        );
+        assert_one(&of(both, map), "does not name schemas/a.v1");
+        assert_one(&of(&format!("{both}{schema}"), ""), "does not name src/vm_request/");
     }
 
     #[test]

@@ -13,8 +13,18 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("vm_request", &[]),
     ("clock", &[]),
     ("telemetry", &[]),
-    // A source's settings are intake's own words.
-    ("config", &["vm_request", "clock", "intake::source"]),
+    // It reads the settings that the parts have named in their own words, and nothing else of the parts.
+    (
+        "config",
+        &[
+            "vm_request",
+            "clock",
+            "intake::source",
+            "intake::signature::Scheme",
+            "http::access",
+            "http::Limits",
+        ],
+    ),
     ("intake", &["+", "vm_request"]),
     ("journal", &["+", "vm_request"]),
     ("aap", &["+", "vm_request"]),
@@ -44,9 +54,22 @@ const HOUSE: &[(&str, &[&str])] = &[
         ],
     ),
     ("doctor", &["+", "config", "vm_request", "aap", "vcenter", "bridge"]),
+    // Bridge and lab on one machine: the only part, beside the command line, that knows both.
+    ("demo", &["+", "config", "vm_request", "intake", "journal", "bridge", "lab"]),
     (
         "cli",
-        &["+", "config", "vm_request", "intake", "journal", "reconciler::Waker", "bridge", "doctor", "lab"],
+        &[
+            "+",
+            "config",
+            "vm_request",
+            "intake",
+            "journal",
+            "reconciler::Waker",
+            "bridge",
+            "doctor",
+            "demo",
+            "lab",
+        ],
     ),
     ("main", &["cli"]),
     ("lib", &[]),

@@ -1,3 +1,5 @@
+//! The schema's words, tried on what is right and on what is wrong.
+
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;

@@ -25,9 +25,14 @@ pub(super) fn describe(schema: Option<&'static Value>) -> String {
     if let Some(step) = get("multipleOf") {
         text.push_str(&format!(", a multiple of {step}"));
     }
-    let description = outer.get("description").or_else(|| inner.get("description")).and_then(Value::as_str);
-    if let Some(description) = description {
-        text.push_str(&format!(": {}", description.trim_end_matches('.')));
+    let said = |schema: &Value| {
+        let text = schema.get("description").and_then(Value::as_str)?;
+        Some(text.trim_end_matches('.').to_owned())
+    };
+    let mut descriptions: Vec<String> = [outer, inner].into_iter().filter_map(said).collect();
+    descriptions.dedup();
+    if !descriptions.is_empty() {
+        text.push_str(&format!(": {}", descriptions.join(". ")));
     }
     if let Some(pattern) = get("pattern").and_then(Value::as_str) {
         text.push_str(&format!(" (`{pattern}`)"));

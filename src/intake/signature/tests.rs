@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
 //! The published vectors, and everything that must not pass.
+
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 

@@ -31,8 +31,8 @@ impl Scene<'_, '_> {
         new.insert("vm_state".to_owned(), json!("created"));
         new.insert("ip_address".to_owned(), json!(self.first_address()));
         self.write_times(&mut new, &provisioned);
-        new.insert("networks".to_owned(), self.list_of("network_configuration", "networks", &old));
-        new.insert("disks".to_owned(), self.list_of("storage_configuration", "disks", &old));
+        new.insert("networks".to_owned(), self.networks_told(&old));
+        new.insert("disks".to_owned(), self.disks_told());
         new.insert("os_type".to_owned(), json!(self.variables.text("vm_os").unwrap_or("redhat")));
         for stale in ["vm_error", "failed_at"] {
             new.remove(stale);
@@ -153,14 +153,23 @@ impl Scene<'_, '_> {
         error.unwrap_or("a stage failed without a report").to_owned()
     }
 
-    /// A stage that was skipped or left no artifact keeps what the host had.
-    fn list_of(&self, stage: &str, key: &str, old: &Map<String, Value>) -> Value {
-        let told = self.data_of(stage).get(key).cloned();
-        told.or_else(|| old.get(key).cloned()).unwrap_or_else(|| json!([]))
+    /// What the network stage told, else what vCenter shows, else what the host had.
+    fn networks_told(&self, old: &Map<String, Value>) -> Value {
+        let told = self.data_of("network_configuration").get("networks").cloned();
+        let shown = || self.own_vm().ok().map(|vm| self.networks(vm.moid));
+        told.or_else(shown).or_else(|| old.get("networks").cloned()).unwrap_or_else(|| json!([]))
     }
 
+    /// What the storage stage told, else what was asked for: validation compares it with vCenter.
+    fn disks_told(&self) -> Value {
+        let told = self.data_of("storage_configuration").get("disks").cloned();
+        told.unwrap_or_else(|| self.disks())
+    }
+
+    /// What the guest reports, else the static address that was asked for.
     fn first_address(&self) -> Option<String> {
-        self.variables.nics().first().and_then(|nic| nic.ip_address.clone())
+        let reported = self.own_vm().ok().and_then(|vm| vm.guest_ip.clone());
+        reported.or_else(|| self.variables.nics().first().and_then(|nic| nic.ip_address.clone()))
     }
 
     fn old_variables(&self) -> Map<String, Value> {

@@ -46,7 +46,7 @@ impl Scene<'_, '_> {
         Ok(changed)
     }
 
-    fn networks(&self, vm: Moid) -> serde_json::Value {
+    pub(super) fn networks(&self, vm: Moid) -> serde_json::Value {
         let vsphere = &self.hands.vsphere;
         let wanted = self.variables.nics();
         let nics = vsphere.vm(vm).map(|vm| vm.nics.clone()).unwrap_or_default();

@@ -1,12 +1,13 @@
 //! Stage `vm_provision`: find the VM by its identity, else clone it, then mark it. The marker is written
 //! after the clone, as the modules do it, so a play that stops in between leaves an unmarked VM; that one is
-//! adopted by its clone task's description. Any other VM of the name is somebody else's.
+//! adopted by its clone task's description. Any other VM of the name is somebody else's. Clones that still
+//! run are not looked for: that is the bridge's duty before a new attempt (DESIGN.md, "The launch fence").
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::vsphere::{CloneSpec, Fault, Moid, TaskState, VM_UID_KEY, Vm};
+use super::super::vsphere::{CloneSpec, Fault, Moid, PowerState, TaskState, VM_UID_KEY, Vm};
 use super::report::Report;
 use super::{Scene, Step, Turn};
 
@@ -50,9 +51,6 @@ impl Scene<'_, '_> {
                 self.mark(vm, false).unwrap_or_else(|fault| Report::failed(fault.to_string())),
             );
         }
-        if let Some(task) = self.own_open_clone(&uid) {
-            return Turn::Again(Step::Cloning(task), self.tempo.claim_poll_ms);
-        }
         match self.same_name() {
             Some((vm, true)) => Turn::Again(Step::Marking(vm), 1),
             Some((_, false)) => {
@@ -61,13 +59,6 @@ impl Scene<'_, '_> {
             }
             None => self.clone_it(&uid),
         }
-    }
-
-    /// A clone that an earlier play of this VM began and that still runs.
-    fn own_open_clone(&self, uid: &str) -> Option<Moid> {
-        let ours = description(uid);
-        let mut tasks = self.hands.vsphere.tasks();
-        tasks.find(|t| !t.state.is_final() && t.description.as_ref() == Some(&ours)).map(|task| task.moid)
     }
 
     /// A VM of the wanted name in the wanted folder, and whether an unmarked clone of ours made it.
@@ -123,7 +114,8 @@ impl Scene<'_, '_> {
         }
     }
 
-    /// Gives the VM its identity and size; what fits already is left alone.
+    /// Gives the VM its identity and size and switches it on, so that its guest gets an address; what fits already is
+    /// left alone.
     fn mark(&mut self, moid: Moid, created: bool) -> Result<Report, Fault> {
         let uid = self.variables.text("vm_uid").unwrap_or_default();
         let (cpu, memory) = (self.cpu(), self.variables.number("vm_memory"));
@@ -141,11 +133,24 @@ impl Scene<'_, '_> {
             self.hands.vsphere.set_memory(moid, memory, self.now)?;
             changed = true;
         }
+        if vm.power != PowerState::PoweredOn {
+            self.hands.vsphere.set_power(moid, PowerState::PoweredOn, self.now)?;
+            changed = true;
+        }
+        let (address, host_name) = (self.address(&vm), self.variables.host_name());
+        self.hands.vsphere.set_guest_ip(moid, Some(&address), Some(&host_name))?;
         let mut data = identity_of(&vm);
+        data["ip_address"] = json!(address);
         data["vm_uid"] = json!((!uid.is_empty()).then_some(uid));
         data["created_at"] = json!(super::report::time(vm.created_at));
         data["changed"] = json!(changed);
         Ok(Report::done(changed, data, json!({"vm_state": "created"})))
+    }
+
+    /// The static address, else one that the lab's DHCP always gives to this VM.
+    fn address(&self, vm: &Vm) -> String {
+        let given = self.variables.nics().first().and_then(|nic| nic.ip_address.clone());
+        given.or_else(|| vm.guest_ip.clone()).unwrap_or_else(|| dhcp_address(vm.moid))
     }
 
     fn cpu(&self) -> Option<u32> {
@@ -167,4 +172,10 @@ pub(super) fn identity_of(vm: &Vm) -> Value {
 /// What our clone tasks say of themselves.
 fn description(uid: &str) -> String {
     format!("causeway vm_uid={uid}")
+}
+
+/// An address in TEST-NET-like private space, one per VM number.
+fn dhcp_address(vm: Moid) -> String {
+    let number = vm.number();
+    format!("10.99.{}.{}", (number / 250) % 250, number % 250 + 1)
 }

@@ -1,6 +1,8 @@
 //! What a play leaves behind: the standard artifacts of A11, by the semantics of `set_stats` (a failed play
 //! keeps what it set before it failed).
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only an object has fields")]
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 

@@ -1,11 +1,12 @@
 //! Stage `storage_configuration`: the data disks stand behind the template's own, in order; missing ones
 //! are added, smaller ones grown, none is ever shrunk or removed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::vsphere::{Fault, Moid};
 use super::Scene;
 use super::report::Report;
+use super::variables::DiskWanted;
 
 impl Scene<'_, '_> {
     pub(super) fn configure_storage(&mut self) -> Report {
@@ -15,19 +16,18 @@ impl Scene<'_, '_> {
         };
         match self.attach(vm) {
             Ok(changed) => {
-                let wanted = self.variables.disks();
-                let disks: serde_json::Value = wanted
-                    .iter()
-                    .map(|disk| {
-                        json!({"disk_name": disk.disk_name, "disk_size": disk.disk_size_gib,
-                               "disk_type": disk.disk_type})
-                    })
-                    .collect();
+                let disks = self.disks();
                 let data = json!({"vm_name": vm_name, "disks": disks, "changed": changed});
                 Report::done(changed, data, json!({"vm_state": "configured", "disks": disks}))
             }
             Err(fault) => Report::failed(fault.to_string()),
         }
+    }
+
+    /// The data disks asked for, as host variables hold them.
+    pub(super) fn disks(&self) -> Value {
+        let entry = |disk: &DiskWanted| json!({"disk_name": disk.disk_name, "disk_size": disk.disk_size_gib, "disk_type": disk.disk_type});
+        self.variables.disks().iter().map(entry).collect()
     }
 
     fn attach(&mut self, vm: Moid) -> Result<bool, Fault> {

@@ -1,8 +1,9 @@
-//! Stage `validation`: the VM is what was asked for; then it is switched on and its guest has an address.
+//! Stage `validation`: the VM is what was asked for, it is switched on and its guest has an address. It changes
+//! nothing.
 
 use serde_json::json;
 
-use super::super::vsphere::{Moid, PowerState, Vm};
+use super::super::vsphere::{PowerState, Vm};
 use super::Scene;
 use super::provision::identity_of;
 use super::report::Report;
@@ -17,22 +18,11 @@ impl Scene<'_, '_> {
         if !differences.is_empty() {
             return Report::failed(format!("not as asked: {}", differences.join("; ")));
         }
-        let was_off = vm.power != PowerState::PoweredOn;
-        if was_off {
-            if let Err(fault) = self.hands.vsphere.set_power(vm.moid, PowerState::PoweredOn, self.now) {
-                return Report::failed(fault.to_string());
-            }
-        }
-        let address = self.address(&vm);
-        let host_name = self.variables.host_name();
-        if let Err(fault) = self.hands.vsphere.set_guest_ip(vm.moid, Some(&address), Some(&host_name)) {
-            return Report::failed(fault.to_string());
-        }
         let mut data = identity_of(&vm);
         data["power"] = json!("poweredOn");
-        data["ip_address"] = json!(address);
-        data["changed"] = json!(was_off);
-        Report::done(was_off, data, json!({"vm_state": "ready", "ip_address": address}))
+        data["ip_address"] = json!(vm.guest_ip);
+        data["changed"] = json!(false);
+        Report::done(false, data, json!({"vm_state": "ready", "ip_address": vm.guest_ip}))
     }
 
     fn differences(&self, vm: &Vm) -> Vec<String> {
@@ -52,18 +42,12 @@ impl Scene<'_, '_> {
                 found.push(format!("adapter {} is {on}, asked for {}", index + 1, wanted.network_name));
             }
         }
+        if vm.power != PowerState::PoweredOn {
+            found.push("it is not switched on".to_owned());
+        }
+        if vm.guest_ip.is_none() {
+            found.push("its guest reports no address".to_owned());
+        }
         found
     }
-
-    /// The static address, else one that the lab's DHCP always gives to this VM.
-    fn address(&self, vm: &Vm) -> String {
-        let given = self.variables.nics().first().and_then(|nic| nic.ip_address.clone());
-        given.or_else(|| vm.guest_ip.clone()).unwrap_or_else(|| dhcp_address(vm.moid))
-    }
-}
-
-/// An address in TEST-NET-like private space, one per VM number.
-fn dhcp_address(vm: Moid) -> String {
-    let number = vm.number();
-    format!("10.99.{}.{}", (number / 250) % 250, number % 250 + 1)
 }

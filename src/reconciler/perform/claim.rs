@@ -3,8 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, Scene, unread, unwritten};
+use super::{Outcome, Scene, collect, unread, unwritten};
 use crate::aap::{Host, HostWrite};
+
+/// More attempts than any VM will ever see.
+const ATTEMPT_NO_MAX: u32 = 1_000_000;
 
 /// Writes `attempt_no`, with no holder. A claim of the same VM name with this number or a higher one is not touched.
 pub(super) async fn write(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
@@ -16,16 +19,30 @@ pub(super) async fn write(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
     }
 }
 
-/// Writes the run into the claim of its attempt: only now can the run change anything.
+/// Writes the run into the claim of its attempt: only now can the run change anything. When that cannot be done, the
+/// run is read instead: one that is over needs no claim any more.
 pub(super) async fn record_holder(scene: &Scene<'_>, attempt_no: u32, workflow_job: i64) -> Outcome {
     let claim = claim(scene, attempt_no, Some(workflow_job));
-    let Some(host) = scene.state.claim_host else {
-        return unwritten("the request has no claim");
-    };
-    match replaced(scene.controller.client.replace_host_variables(host, &claim).await, &claim) {
-        Put::Done(_) => Outcome::HolderRecorded,
+    let outcome = match write_holder(scene, &claim, attempt_no).await {
+        Put::Done(_) => return Outcome::HolderRecorded,
+        Put::Ahead(found) => return Outcome::ClaimLost { attempt_no: found },
         Put::Not(outcome) => outcome,
-        Put::Ahead(found) => Outcome::ClaimLost { attempt_no: found },
+    };
+    match collect::read(scene, workflow_job).await {
+        Outcome::Run(reading) if reading.status.is_terminal() => Outcome::Run(reading),
+        Outcome::RunMissing => Outcome::RunMissing,
+        _ => outcome,
+    }
+}
+
+async fn write_holder(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> Put {
+    let Some(host) = scene.state.claim_host else {
+        return put(scene, claim, attempt_no).await;
+    };
+    match scene.controller.client.replace_host_variables(host, claim).await {
+        // Somebody deleted the claim's host: it is made anew.
+        HostWrite::Gone => put(scene, claim, attempt_no).await,
+        written => replaced(written, claim),
     }
 }
 
@@ -83,8 +100,11 @@ async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> 
     }
 }
 
+/// The number that the claim stands at. One beyond [`ATTEMPT_NO_MAX`] is nobody's attempt: it counts as unreadable and
+/// is written over, or no attempt could ever rise above it.
 fn held_number(host: &Host) -> Option<u32> {
-    host.variables.get("attempt_no").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
+    let number = host.variables.get("attempt_no").and_then(Value::as_u64)?;
+    u32::try_from(number).ok().filter(|number| *number <= ATTEMPT_NO_MAX)
 }
 
 fn replaced(write: HostWrite, claim: &Map<String, Value>) -> Put {

@@ -31,7 +31,7 @@ impl State {
             origin,
             created_at: at,
             updated_at: at,
-            started_at: at,
+            launched_at: None,
             attempt_no: 0,
             preflight_for: 0,
             intent: None,
@@ -64,7 +64,7 @@ impl State {
     fn step(&mut self, at: Timestamp, event: &Event) -> Step {
         match event {
             Event::Received(_) | Event::Rejected(_) => Err("only the first event says so"),
-            Event::Approved(_) | Event::Denied(_) => self.decided(at, event),
+            Event::Approved(_) | Event::Denied(_) => self.decided(event),
             Event::PreflightDone { attempt_no, findings } => self.preflight_done(*attempt_no, findings),
             Event::LaunchIntended(intended) => self.intended(at, intended),
             Event::ClaimWritten { .. }
@@ -97,9 +97,8 @@ impl State {
         }
     }
 
-    fn decided(&mut self, at: Timestamp, event: &Event) -> Step {
+    fn decided(&mut self, event: &Event) -> Step {
         ensure(self.phase == Phase::AwaitingApproval, "it does not wait for approval")?;
-        self.started_at = at;
         self.phase = if matches!(event, Event::Approved(_)) { Phase::Received } else { Phase::Failed };
         Ok(())
     }
@@ -160,7 +159,7 @@ impl State {
     }
 
     fn deadline_passed(&mut self, deadline_secs: u64) -> Step {
-        let counted = matches!(self.phase, Phase::Received | Phase::Launching | Phase::Running);
+        let counted = matches!(self.phase, Phase::Launching | Phase::Running);
         ensure(counted, "no deadline counts in this phase")?;
         self.hold(Hold::Overdue { deadline_secs });
         Ok(())
@@ -179,7 +178,7 @@ impl State {
                     // vCenter contradicts the verdicts: with them kept, the next attempt would have nothing to run.
                     self.stages.clear();
                 }
-                self.started_at = at;
+                self.launched_at = None;
                 self.phase = Phase::Launching;
             }
             Event::VerifyAsked(_) => {

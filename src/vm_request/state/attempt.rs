@@ -43,6 +43,7 @@ impl State {
                 };
                 intent.progress =
                     Progress::Sent { at, empty_listings: 0, last_listing_at: None, put_off_times };
+                self.launched_at.get_or_insert(at);
             }
             Event::LaunchAccepted { attempt_no, workflow_job, .. } => {
                 of_attempt(*attempt_no)?;
@@ -62,6 +63,7 @@ impl State {
                     return Err("nothing was sent");
                 };
                 intent.progress = Progress::PutOff { at, times: put_off_times.saturating_add(1) };
+                self.launched_at = None;
             }
             Event::LaunchUnknown { attempt_no, .. } => {
                 of_attempt(*attempt_no)?;

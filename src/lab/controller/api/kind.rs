@@ -1,5 +1,7 @@
 //! The resources of the API: their path, their Django model, and which of their rows a caller may see.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the rare kinds share one slow way")]
+
 use super::super::model::access::Caller;
 use super::super::model::{Controller, Id};
 

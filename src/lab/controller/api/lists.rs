@@ -159,6 +159,14 @@ fn children(world: &World, kind: Kind, id: Id, name: &str) -> Option<(Kind, Vec<
             (Kind::NotificationTemplate, ids)
         }
         (Kind::Job, "notifications") => (Kind::Notification, notifications(id)),
+        _ => return inventory_children(world, kind, id, name),
+    })
+}
+
+/// The same for inventories, templates of notifications and people.
+fn inventory_children(world: &World, kind: Kind, id: Id, name: &str) -> Option<(Kind, Vec<Id>)> {
+    let rows = &world.controller.rows;
+    Some(match (kind, name) {
         (Kind::Inventory, "hosts") => {
             (Kind::Host, rows.hosts.values().filter(|h| h.inventory == id).map(|h| h.id).collect())
         }

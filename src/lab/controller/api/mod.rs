@@ -31,6 +31,7 @@ pub mod filter;
 pub mod kind;
 pub mod lists;
 pub mod message;
+mod notifications;
 pub mod options;
 pub mod page;
 pub mod render;

@@ -1,6 +1,8 @@
 //! Which methods a route takes, and what `OPTIONS` tells of it. The `awx` command builds its arguments from
 //! the latter (recording: `launch_options`; the others are unproven beyond their keys).
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "most kinds have the plain set of fields")]
+
 use serde_json::{Map, Value, json};
 
 use super::kind::Kind;
@@ -24,7 +26,7 @@ pub(super) fn methods(route: Route<'_>) -> Option<&'static [&'static str]> {
         Route::List(_) => Some(READ),
         Route::Detail(Kind::Host | Kind::NotificationTemplate, _) => Some(READ_EDIT_DELETE),
         Route::Detail(Kind::WorkflowJobTemplate | Kind::JobTemplate, _) => Some(READ_EDIT_DELETE),
-        Route::Detail(Kind::WorkflowJob | Kind::Token, _) => Some(READ_DELETE),
+        Route::Detail(Kind::WorkflowJob | Kind::Job | Kind::Approval | Kind::Token, _) => Some(READ_DELETE),
         Route::Detail(Kind::UnifiedJob | Kind::UnifiedJobTemplate | Kind::JobEvent | Kind::Instance, _) => {
             None
         }
@@ -85,10 +87,14 @@ pub(super) fn metadata(route: Route<'_>, methods: &[&str]) -> Reply {
     if methods.contains(&"POST") {
         actions.insert("POST".to_owned(), post);
     }
-    let body = json!({
+    let mut body = json!({
         "name": "Lab", "description": "", "renders": ["application/json", "text/html"],
         "parses": ["application/json"], "actions": actions,
     });
+    if let Route::Below(Kind::WorkflowJobTemplate, _, "launch") = route {
+        body["types"] = json!(["workflow_job_template"]);
+        body["object_roles"] = json!(["admin_role", "execute_role", "read_role", "approval_role"]);
+    }
     Reply::json(200, &body)
 }
 
@@ -142,7 +148,13 @@ fn launch_get() -> Value {
 
 fn list_get() -> Value {
     fields(
-        &[("id", "integer"), ("name", "string"), ("status", "string"), ("created", "datetime")],
+        &[
+            ("id", "integer"),
+            ("workflow_job", "id"),
+            ("name", "string"),
+            ("status", "string"),
+            ("created", "datetime"),
+        ],
         &json!({}),
     )
 }

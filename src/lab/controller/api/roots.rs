@@ -121,10 +121,17 @@ pub(super) fn ping(request: &Request, now: Timestamp) -> Result<Reply, Refusal> 
     Ok(Reply::json(200, &body).with("Allow", "GET, HEAD, OPTIONS".to_owned()))
 }
 
-/// The version's root, `config/` and `me/`; `None` for everything else.
+/// The links to everything.
+pub(super) fn version_root(prefix: &str, request: &Request) -> Result<Reply, Refusal> {
+    if !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+        return Err(Refusal::MethodNotAllowed(request.method.clone()));
+    }
+    Ok(Reply::json(200, &links(prefix)).with("Allow", "GET, HEAD, OPTIONS".to_owned()))
+}
+
+/// `config/` and `me/`; `None` for everything else.
 pub(super) fn answer(world: &World, call: &Call<'_>, parts: &[&str]) -> Option<Result<Reply, Refusal>> {
     let reply = match parts {
-        [] => Reply::json(200, &links(call.prefix)),
         ["config"] => Reply::json(200, &config(world, call)),
         ["me"] => {
             let show = Show {

@@ -48,6 +48,11 @@ pub fn handle(world: &mut World, mode: ApiMode, request: &Request, now: Timestam
     }
     let delay_ms = u64::try_from(world.slowness_ms()).unwrap_or(0);
     let mut reply = answer(world, mode, request, now).unwrap_or_else(|r| Reply::refused(&r, mode.v23));
+    let is_json = reply.headers.iter().any(|(name, value)| *name == "Content-Type" && value.contains("json"));
+    let told = reply.headers.iter().any(|(name, _)| *name == "Allow");
+    if let (true, false, Some(allow)) = (is_json, told, allow_of(mode, &request.path)) {
+        reply.headers.push(("Allow", allow));
+    }
     reply.delay_ms = delay_ms;
     if request.method == "HEAD" {
         reply.body.clear();
@@ -65,6 +70,10 @@ fn answer(world: &mut World, mode: ApiMode, request: &Request, now: Timestamp) -
     }
     if parts == ["ping"] {
         return roots::ping(request, now);
+    }
+    // The version's root needs no sign-in either: the awx command reads it before it shows its token.
+    if parts.is_empty() {
+        return roots::version_root(prefix, request);
     }
     let caller = sign_in(world, request, now)?;
     let call = Call { request, mode, prefix, caller, now };
@@ -88,6 +97,22 @@ fn answer(world: &mut World, mode: ApiMode, request: &Request, now: Timestamp) -
         }),
     };
     Ok(reply?.with("Allow", options::allow(allowed)).with("X-API-Product-Version", version(mode).to_owned()))
+}
+
+/// What the path takes, whether its row exists or not: refusals carry `Allow` too.
+fn allow_of(mode: ApiMode, path: &str) -> Option<String> {
+    let parts: Vec<&str> = split_prefix(mode, path)?.1.split('/').filter(|part| !part.is_empty()).collect();
+    if matches!(parts.as_slice(), [] | ["me" | "ping"]) {
+        return Some("GET, HEAD, OPTIONS".to_owned());
+    }
+    let kind = Kind::from_path(parts.first()?)?;
+    let route = match parts.as_slice() {
+        [_] => Route::List(kind),
+        [_, _] => Route::Detail(kind, 0),
+        [_, _, below] => Route::Below(kind, 0, below),
+        _ => return None,
+    };
+    options::methods(route).map(options::allow)
 }
 
 /// The version the controller says it is.

@@ -82,6 +82,10 @@ impl Lab {
     ///
     /// # Errors
     /// When the port is taken, or the layout does not hold together.
+    #[expect(
+        clippy::unused_async,
+        reason = "callers need a runtime, which only an async caller is sure to have"
+    )]
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
         let world = World::new(options.world, options.clock.now()).map_err(LabError::Layout)?;
         let world = Arc::new(Mutex::new(world));
@@ -121,7 +125,6 @@ impl Lab {
     }
 
     /// The world, brought up to the clock. Hold it shortly: everything else waits.
-    #[must_use]
     pub fn world(&self) -> MutexGuard<'_, World> {
         let mut world = lock(&self.world);
         world.tick(self.clock.now());

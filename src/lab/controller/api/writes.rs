@@ -1,11 +1,13 @@
 //! Everything that changes something: launches, cancels, hosts, labels, tokens, notification templates, and
 //! the setup that content-as-code does. Bodies are as CONTRACT.md §11 records them.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "most kinds cannot be written")]
+
 use serde_json::{Map, Value, json};
 
 use super::super::super::world::{Delivery, World};
 use super::super::model::hosts::HostFields;
-use super::super::model::rows::{AskOnLaunch, NotificationTemplate, Scope};
+use super::super::model::rows::{AskOnLaunch, Scope};
 use super::super::model::setup::EdgeKind;
 use super::super::model::survey::Survey;
 use super::super::model::variables::parse_extra_vars;
@@ -13,9 +15,10 @@ use super::super::model::{Controller, Id, Refusal};
 use super::kind::Kind;
 use super::lists::notice_event;
 use super::message::Reply;
+use super::notifications::{edit_notification_template, parse_notification_template, test_notification};
 use super::router::{Call, Route, visible};
 
-type Body = Map<String, Value>;
+pub(super) type Body = Map<String, Value>;
 
 /// Answers POST, PUT, PATCH and DELETE.
 pub(super) fn write(
@@ -56,7 +59,7 @@ fn created(world: &World, call: &Call<'_>, kind: Kind, id: Id) -> Reply {
     Reply::json(201, &show.row(kind, id)).with("Location", show.url(kind, id))
 }
 
-fn required_id(body: &Body, key: &str) -> Result<Id, Refusal> {
+pub(super) fn required_id(body: &Body, key: &str) -> Result<Id, Refusal> {
     match body.get(key) {
         None | Some(Value::Null) => Err(Refusal::field(key, "This field is required.")),
         Some(value) => {
@@ -65,7 +68,7 @@ fn required_id(body: &Body, key: &str) -> Result<Id, Refusal> {
     }
 }
 
-fn required_text<'b>(body: &'b Body, key: &str) -> Result<&'b str, Refusal> {
+pub(super) fn required_text<'b>(body: &'b Body, key: &str) -> Result<&'b str, Refusal> {
     let text = body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     text.ok_or_else(|| Refusal::field(key, "This field is required."))
 }
@@ -285,7 +288,7 @@ fn launch_job(world: &mut World, call: &Call<'_>, template: Id, body: &Body) -> 
     Ok(with_fields(reply, &json!({"job": launch.job, "ignored_fields": launch.ignored_fields})))
 }
 
-fn with_fields(mut reply: Reply, extra: &Value) -> Reply {
+pub(super) fn with_fields(mut reply: Reply, extra: &Value) -> Reply {
     if let (Ok(Value::Object(mut body)), Some(extra)) =
         (serde_json::from_slice(&reply.body), extra.as_object())
     {
@@ -321,14 +324,6 @@ fn create_token(world: &mut World, call: &Call<'_>, user: Id, body: &Body) -> Re
     let token = world.controller.add_token(user, description, scope, None, call.now);
     // The only answer that ever shows the secret.
     Ok(with_fields(created(world, call, Kind::Token, token.id), &json!({"token": token.secret})))
-}
-
-fn test_notification(world: &mut World, call: &Call<'_>, template: Id) -> Result<Reply, Refusal> {
-    visible(world, call, Kind::NotificationTemplate, template)?;
-    let id = world.controller.test_notification(template, call.now)?;
-    let show = call.show(world, true);
-    let reply = Reply::json(202, &show.row(Kind::Notification, id));
-    Ok(with_fields(reply, &json!({"notification": id})))
 }
 
 fn edit(
@@ -367,34 +362,14 @@ fn edit(
     Ok(Reply::json(200, &call.show(world, true).row(kind, id)))
 }
 
-/// PATCH merges: what is not sent stays (CONTRACT.md §8.3).
-fn edit_notification_template(world: &mut World, call: &Call<'_>, id: Id, body: &Body) {
-    let Some(row) = world.controller.rows.notification_templates.get_mut(&id) else { return };
-    if let Some(name) = body.get("name").and_then(Value::as_str) {
-        name.clone_into(&mut row.name);
-    }
-    let text =
-        |key: &str| body.get("notification_configuration").and_then(|c| c.get(key)).and_then(Value::as_str);
-    if let Some(url) = text("url") {
-        url.clone_into(&mut row.url);
-    }
-    if let Some(headers) =
-        body.get("notification_configuration").and_then(|c| c.get("headers")).and_then(Value::as_object)
-    {
-        row.headers = headers.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect();
-    }
-    if let Some(Value::Object(new)) = body.get("messages") {
-        let mut merged = row.messages.take().and_then(|old| old.as_object().cloned()).unwrap_or_default();
-        merged.extend(new.clone());
-        row.messages = Some(Value::Object(merged));
-    }
-    row.modified = call.now;
-}
-
 fn delete(world: &mut World, call: &Call<'_>, kind: Kind, id: Id) -> Result<Reply, Refusal> {
     match kind {
         Kind::Host => world.controller.delete_host(call.caller, id)?,
         Kind::WorkflowJob => world.controller.delete_workflow_job(call.caller, id)?,
+        Kind::Job | Kind::Approval => {
+            visible(world, call, kind, id)?;
+            world.controller.delete_unified_job(call.caller, id)?;
+        }
         Kind::Token => {
             visible(world, call, kind, id)?;
             world.controller.rows.tokens.remove(&id);
@@ -411,56 +386,4 @@ fn delete(world: &mut World, call: &Call<'_>, kind: Kind, id: Id) -> Result<Repl
         _ => return Err(Refusal::MethodNotAllowed("DELETE".to_owned())),
     }
     Ok(Reply::empty(204))
-}
-
-fn parse_notification_template(
-    world: &World,
-    call: &Call<'_>,
-    body: &Body,
-) -> Result<NotificationTemplate, Refusal> {
-    let organization = required_id(body, "organization")?;
-    let name = required_text(body, "name")?;
-    let allowed = world.controller.holds(
-        call.caller.user,
-        &[super::super::model::access::Role::NotificationAdmin],
-        organization,
-    );
-    if !allowed {
-        return Err(Refusal::forbidden());
-    }
-    let empty = Map::new();
-    let config = body.get("notification_configuration").and_then(Value::as_object).unwrap_or(&empty);
-    let missing: Vec<&str> =
-        ["url", "headers"].into_iter().filter(|key| !config.contains_key(*key)).collect();
-    if !missing.is_empty() {
-        let listed: Vec<String> = missing.iter().map(|key| format!("'{key}'")).collect();
-        let listed = listed.join(", ");
-        return Err(Refusal::all(format!(
-            "Missing required fields for Notification Configuration: [{listed}]."
-        )));
-    }
-    let Some(headers) = config.get("headers").and_then(Value::as_object) else {
-        return Err(Refusal::all("Configuration field 'headers' incorrect type, expected object."));
-    };
-    let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let method = text("http_method");
-    Ok(NotificationTemplate {
-        id: 0,
-        name: name.to_owned(),
-        description: String::new(),
-        organization,
-        url: text("url"),
-        http_method: if method.is_empty() { "POST".to_owned() } else { method },
-        headers: headers.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect(),
-        username: text("username"),
-        password: text("password"),
-        disable_ssl_verification: config
-            .get("disable_ssl_verification")
-            .and_then(Value::as_bool)
-            .unwrap_or(false),
-        messages: body.get("messages").cloned(),
-        created: call.now,
-        modified: call.now,
-        created_by: call.caller.user,
-    })
 }

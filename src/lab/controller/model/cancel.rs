@@ -114,6 +114,23 @@ impl Controller {
         none_left
     }
 
+    /// `DELETE jobs/N/` and `DELETE workflow_approvals/N/`.
+    ///
+    /// # Errors
+    /// 404; 403 without the right, and while it is active.
+    pub fn delete_unified_job(&mut self, caller: Caller, id: Id) -> Result<(), Refusal> {
+        let status = self.unified_status(id).ok_or(Refusal::NotFound("Job"))?;
+        if caller.scope == Scope::Read || !self.is_superuser(caller.user) {
+            return Err(Refusal::forbidden());
+        }
+        if !status.is_terminal() {
+            return Err(Refusal::Forbidden("Cannot delete running job resource.".to_owned()));
+        }
+        self.rows.jobs.remove(&id);
+        self.rows.approvals.remove(&id);
+        Ok(())
+    }
+
     /// `DELETE workflow_jobs/N/`: its child jobs stay (MEASURED 21). No callback tells of it.
     ///
     /// # Errors

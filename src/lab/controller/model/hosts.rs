@@ -111,14 +111,14 @@ impl Controller {
         let host = self.rows.hosts.get(&id).ok_or(Refusal::NotFound("Host"))?;
         let inventory = host.inventory;
         self.may_write(caller, inventory)?;
-        if let Some(name) = fields.name.as_deref() {
-            if self.host_id(inventory, name).is_some_and(|other| other != id) {
-                return Err(Refusal::detail(format!(
-                    "duplicate key value violates unique constraint \
+        if let Some(name) = fields.name.as_deref()
+            && self.host_id(inventory, name).is_some_and(|other| other != id)
+        {
+            return Err(Refusal::detail(format!(
+                "duplicate key value violates unique constraint \
                      \"main_host_name_inventory_id_45aecd68_uniq\"\nDETAIL:  Key (name, inventory_id)=({name}, \
                      {inventory}) already exists."
-                )));
-            }
+            )));
         }
         let Some(host) = self.rows.hosts.get_mut(&id) else { return Err(Refusal::NotFound("Host")) };
         host.name = fields.name.unwrap_or_else(|| host.name.clone());

@@ -125,10 +125,10 @@ impl Controller {
 
     fn explain_blocked(&mut self, id: Id, other: Id, now: Timestamp) {
         let patience = super::Tempo::span(self.tempo.explain_pending_ms);
-        if let Some(run) = self.rows.workflow_jobs.get_mut(&id) {
-            if now.duration_since(run.created) >= patience {
-                run.job_explanation = format!("waiting for workflowjob-{other} to finish");
-            }
+        if let Some(run) = self.rows.workflow_jobs.get_mut(&id)
+            && now.duration_since(run.created) >= patience
+        {
+            run.job_explanation = format!("waiting for workflowjob-{other} to finish");
         }
     }
 

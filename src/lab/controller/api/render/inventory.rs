@@ -8,74 +8,74 @@ use super::super::super::model::access::Role;
 use super::super::kind::Kind;
 use super::{Show, roles, time};
 
+/// What hangs below an organization.
+const ORGANIZATION_LISTS: [&str; 20] = [
+    "execution_environments",
+    "projects",
+    "inventories",
+    "job_templates",
+    "workflow_job_templates",
+    "users",
+    "admins",
+    "teams",
+    "credentials",
+    "applications",
+    "activity_stream",
+    "notification_templates",
+    "notification_templates_started",
+    "notification_templates_success",
+    "notification_templates_error",
+    "notification_templates_approvals",
+    "object_roles",
+    "access_list",
+    "instance_groups",
+    "galaxy_credentials",
+];
+
+/// Its roles: field, name and description.
+const ORGANIZATION_ROLES: [(&str, &str, &str); 13] = [
+    ("admin_role", "Admin", "Can manage all aspects of the organization"),
+    ("execute_role", "Execute", "May run any executable resources in the organization"),
+    ("project_admin_role", "Project Admin", "Can manage all projects of the organization"),
+    ("inventory_admin_role", "Inventory Admin", "Can manage all inventories of the organization"),
+    ("credential_admin_role", "Credential Admin", "Can manage all credentials of the organization"),
+    ("workflow_admin_role", "Workflow Admin", "Can manage all workflows of the organization"),
+    ("notification_admin_role", "Notification Admin", "Can manage all notifications of the organization"),
+    ("job_template_admin_role", "Job Template Admin", "Can manage all job templates of the organization"),
+    (
+        "execution_environment_admin_role",
+        "Execution Environment Admin",
+        "Can manage all execution environments of the organization",
+    ),
+    ("auditor_role", "Auditor", "Can view all aspects of the organization"),
+    ("member_role", "Member", "User is a member of the organization"),
+    ("read_role", "Read", "May view settings for the organization"),
+    ("approval_role", "Approve", "Can approve or deny a workflow approval node"),
+];
+
 impl Show<'_> {
     pub(super) fn organization(&self, id: Id) -> Option<Value> {
         let row = self.controller.rows.organizations.get(&id)?;
-        let below = [
-            "execution_environments",
-            "projects",
-            "inventories",
-            "job_templates",
-            "workflow_job_templates",
-            "users",
-            "admins",
-            "teams",
-            "credentials",
-            "applications",
-            "activity_stream",
-            "notification_templates",
-            "notification_templates_started",
-            "notification_templates_success",
-            "notification_templates_error",
-            "notification_templates_approvals",
-            "object_roles",
-            "access_list",
-            "instance_groups",
-            "galaxy_credentials",
-        ];
         let admin = self.link(Kind::User, 1);
         let elsewhere = [
             ("named_url", self.named_url(Kind::Organization, &[&row.name])),
             ("created_by", admin.clone()),
             ("modified_by", admin),
         ];
-        let role_names = [
-            ("admin_role", "Admin", "Can manage all aspects of the organization"),
-            ("execute_role", "Execute", "May run any executable resources in the organization"),
-            ("project_admin_role", "Project Admin", "Can manage all projects of the organization"),
-            ("inventory_admin_role", "Inventory Admin", "Can manage all inventories of the organization"),
-            ("credential_admin_role", "Credential Admin", "Can manage all credentials of the organization"),
-            ("workflow_admin_role", "Workflow Admin", "Can manage all workflows of the organization"),
-            (
-                "notification_admin_role",
-                "Notification Admin",
-                "Can manage all notifications of the organization",
-            ),
-            (
-                "job_template_admin_role",
-                "Job Template Admin",
-                "Can manage all job templates of the organization",
-            ),
-            (
-                "execution_environment_admin_role",
-                "Execution Environment Admin",
-                "Can manage all execution environments of the organization",
-            ),
-            ("auditor_role", "Auditor", "Can view all aspects of the organization"),
-            ("member_role", "Member", "User is a member of the organization"),
-            ("read_role", "Read", "May view settings for the organization"),
-            ("approval_role", "Approve", "Can approve or deny a workflow approval node"),
-        ];
+        let mut object_roles = roles(id, &ORGANIZATION_ROLES);
+        for users_only in ["admin_role", "member_role"] {
+            object_roles[users_only]["user_only"] = json!(true);
+        }
         let rows = &self.controller.rows;
         let editable = self.is_superuser();
         let hosts =
             rows.hosts.values().filter(|host| self.organization_of_inventory(host.inventory) == Some(id));
         let shown = json!({
-            "related": self.related(Kind::Organization, id, &below, &elsewhere),
+            "related": self.related(Kind::Organization, id, &ORGANIZATION_LISTS, &elsewhere),
             "summary_fields": {
                 "resource": {"ansible_id": lab_uuid(1, id), "resource_type": "shared.organization"},
                 "created_by": self.user_summary(1), "modified_by": self.user_summary(1),
-                "object_roles": roles(id, &role_names),
+                "object_roles": object_roles,
                 "user_capabilities": {"edit": editable, "delete": editable},
                 "related_field_counts": {
                     "users": 0, "admins": 0, "teams": 0,

@@ -1,5 +1,8 @@
 //! Rows as the JSON that the recordings show, key by key. A list's row has fewer keys than a detail.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "only an object has fields")]
+
+mod events;
 mod inventory;
 mod people;
 mod runs;

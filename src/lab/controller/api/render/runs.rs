@@ -1,9 +1,9 @@
-//! Workflow jobs, their nodes, jobs, their events, approvals. Recordings: `workflow_job_*`,
+//! Workflow jobs, their nodes, jobs, approvals. Recordings: `workflow_job_*`,
 //! `workflow_nodes_*`, `job_*`, `jobs_of_workflow`, `workflow_approval_*`, `unified_jobs_*`.
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::model::rows::{Job, JobEvent, WorkflowJobNode};
+use super::super::super::model::rows::{Job, WorkflowJobNode};
 use super::super::super::model::{Id, LaunchType, Status};
 use super::super::kind::Kind;
 use super::{Show, elapsed, object, time, time_or_null};
@@ -118,7 +118,7 @@ impl Show<'_> {
     }
 
     /// `summary_fields.job`: the status of a step, readable without the right to read the job.
-    fn job_summary(&self, id: Id) -> Option<Value> {
+    pub(super) fn job_summary(&self, id: Id) -> Option<Value> {
         let rows = &self.controller.rows;
         let mut summary = if let Some(job) = rows.jobs.get(&id) {
             json!({"id": id, "name": job.name, "description": "", "status": job.status.as_str(),
@@ -128,9 +128,12 @@ impl Show<'_> {
             let row = rows.approvals.get(&id)?;
             json!({"id": id, "name": row.name, "description": row.description,
                    "status": row.status.as_str(), "failed": row.status.counts_as_failed(),
-                   "type": "workflow_approval", "timed_out": row.timed_out,
+                   "type": "workflow_approval",
                    "elapsed": elapsed(Some(row.created), row.finished, self.now)})
         };
+        if rows.approvals.get(&id).is_some_and(|approval| approval.timed_out) {
+            summary["timed_out"] = json!(true);
+        }
         let canceled_on = rows.jobs.get(&id).and_then(|job| job.canceled_on);
         if let Some(at) = canceled_on {
             summary["canceled_on"] = json!(time(at));
@@ -307,39 +310,6 @@ impl Show<'_> {
         json!({"id": id, "name": name, "type": "workflow_job", "url": self.url(Kind::WorkflowJob, id)})
     }
 
-    /// One row of `jobs/N/job_events/`.
-    #[must_use]
-    pub fn job_event(&self, job: Id, event: &JobEvent) -> Value {
-        let row = self.controller.rows.jobs.get(&job);
-        let playbook = row.map_or("", |row| row.playbook.as_str());
-        let play = playbook.trim_end_matches(".yml");
-        let on_host = event.event.starts_with("runner_");
-        let mut summary = row.and_then(|_| self.job_summary(job)).unwrap_or_default();
-        summary["job_template_id"] = json!(row.and_then(|row| row.job_template));
-        summary["job_template_name"] = json!(row.map(|row| row.name.clone()));
-        let mut data = object(json!({"playbook": playbook, "play": play, "task": event.task}));
-        if on_host {
-            data.extend(object(json!({"host": "localhost", "res": event.res, "task_action": "lab"})));
-        }
-        if event.event == "playbook_on_stats" {
-            data.insert("artifact_data".to_owned(), json!(row.map(|row| row.artifacts.clone())));
-        }
-        let own = format!("{}job_events/{}/", self.prefix, event.id);
-        json!({
-            "id": event.id, "type": "job_event", "url": own,
-            "related": {"job": self.url(Kind::Job, job), "children": format!("{own}children/")},
-            "summary_fields": {"job": summary, "role": {}}, "created": time(event.created),
-            "modified": time(event.created), "job": job, "event": event.event, "counter": event.counter,
-            "event_display": event_display(&event.event), "event_data": data,
-            "event_level": if on_host { 3 } else { 1 }, "failed": event.failed, "changed": event.changed,
-            "uuid": format!("{:08x}-0000-4000-8000-{job:012x}", event.id), "parent_uuid": "", "host": null,
-            "host_name": if on_host { "localhost" } else { "" }, "playbook": playbook,
-            "play": if event.event == "playbook_on_stats" { "" } else { play }, "task": event.task,
-            "role": "", "stdout": event.stdout, "start_line": event.start_line,
-            "end_line": event.end_line, "verbosity": 0,
-        })
-    }
-
     pub(super) fn approval(&self, id: Id) -> Option<Value> {
         let row = self.controller.rows.approvals.get(&id)?;
         let run = self.controller.run_of_approval(row)?;
@@ -361,8 +331,11 @@ impl Show<'_> {
             "unified_job_template": self.template_summary(row.approval_template),
             "created_by": self.user_summary(row.created_by),
             "user_capabilities": {"delete": self.is_superuser(), "start": true},
-            "source_workflow_job": self.run_summary(run.id), "ancestor_job": self.ancestor(run.id),
+            "source_workflow_job": self.run_summary(run.id),
         });
+        if self.detail {
+            summary["ancestor_job"] = self.ancestor(run.id);
+        }
         if let Some(user) = row.approved_or_denied_by {
             summary["approved_or_denied_by"] = self.user_summary(user);
         }
@@ -387,17 +360,6 @@ impl Show<'_> {
             })));
         }
         Some(self.object(Kind::Approval, id, shown))
-    }
-}
-
-fn event_display(event: &str) -> &'static str {
-    match event {
-        "playbook_on_start" => "Playbook Started",
-        "playbook_on_play_start" => "Play Started",
-        "runner_on_ok" => "Host OK",
-        "runner_on_failed" => "Host Failed",
-        "playbook_on_stats" => "Playbook Complete",
-        _ => "Verbose",
     }
 }
 
