@@ -15,6 +15,7 @@ mod validation;
 mod variables;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -46,9 +47,9 @@ pub struct Executor {
 /// One playbook's run.
 #[derive(Debug, Clone)]
 struct Play {
-    job: RunningJob,
+    job: Arc<RunningJob>,
     stage: String,
-    variables: Variables,
+    variables: Arc<Variables>,
     step: Step,
     due: Timestamp,
     /// Why it is to fail without having done anything, when a fault says so.
@@ -130,17 +131,17 @@ impl Executor {
 impl Play {
     fn begin(job: RunningJob, hands: &mut Stagehands<'_>) -> Self {
         let stage = job.playbook.trim_end_matches(".yml").to_owned();
-        let variables = Variables::new(job.extra_vars.clone());
+        let variables = Arc::new(Variables::new(job.extra_vars.clone()));
         let victim = stage != "error_handling" && variables.wants_stage(&stage);
         let doomed = (victim && hands.faults.strikes(Fault::NodeFailedInSuccessfulWorkflow))
             .then(|| format!("{stage} failed: the lab was told to let it fail"));
-        Self { due: job.started, stage, variables, step: Step::Claim, doomed, job }
+        Self { due: job.started, stage, variables, step: Step::Claim, doomed, job: Arc::new(job) }
     }
 
     fn turn(&mut self, hands: &mut Stagehands<'_>, now: Timestamp) -> Option<Report> {
         let tempo = hands.controller.tempo();
-        let job = self.job.clone();
-        let variables = self.variables.clone();
+        let job = Arc::clone(&self.job);
+        let variables = Arc::clone(&self.variables);
         let mut scene = Scene { hands, variables: &variables, job: &job, tempo, now };
         let turn = match self.step {
             Step::Claim => self.claim_turn(&mut scene),

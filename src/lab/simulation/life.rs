@@ -8,10 +8,10 @@ use super::Sabotage;
 use super::dice::Dice;
 use super::hands::{Memory, Traces};
 use super::invariants::{Invariant, forged_end};
-use super::plan::{Plan, RequestPlan};
+use super::plan::{Callbacks, Plan, RequestPlan};
 use super::record::{Doing, Loss, Record};
 use crate::lab::controller::model::content::Callback;
-use crate::lab::controller::model::{Id, Notice};
+use crate::lab::controller::model::{Id, Notice, NoticeEvent};
 use crate::lab::faults::Fault;
 use crate::lab::vsphere::Fault as VsphereFault;
 use crate::lab::world::{FaultSpans, World, WorldOptions};
@@ -86,6 +86,7 @@ impl Life {
         let made = if plan.is_fast { &stage.fast } else { &stage.measured };
         let mut world = made.clone().expect("the default layout holds together: the lab's tests open it");
         world.faults = plan.fault_plan(dice.roll());
+        detach(&mut world, plan.callbacks);
         let mut life = Self {
             world,
             dice,
@@ -122,8 +123,9 @@ impl Life {
         }
         let plan = &self.plan;
         let told = format!(
-            "{} tempo, faults {:?}, losses {}‰, crashes {}‰ up to {}",
+            "{} tempo, callbacks {:?}, faults {:?}, losses {}‰, crashes {}‰ up to {}",
             if plan.is_fast { "fast" } else { "measured" },
+            plan.callbacks,
             plan.faults,
             plan.loss_per_mille,
             plan.crash_per_mille,
@@ -342,6 +344,22 @@ impl Life {
         if self.telling {
             let at = self.now.duration_since(self.began_at).as_millis();
             self.story.push(format!("{:>9}.{:03} {}", at / 1_000, at % 1_000, line()));
+        }
+    }
+}
+
+/// Takes the notification template off the templates that are to be silent.
+fn detach(world: &mut World, callbacks: Callbacks) {
+    let content = world.content;
+    let Some(notification) = content.notification_template else { return };
+    let silent = match callbacks {
+        Callbacks::All => Vec::new(),
+        Callbacks::Workflow => content.job_templates.to_vec(),
+        Callbacks::None => content.job_templates.into_iter().chain([content.workflow]).collect(),
+    };
+    for template in silent {
+        for event in NoticeEvent::ALL {
+            world.controller.detach_notification(template, event, notification);
         }
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct Plan {
     /// The neighbours' tempo is [`crate::lab::controller::model::Tempo::fast`], else as measured.
     pub is_fast: bool,
     pub policy: Policy,
+    pub callbacks: Callbacks,
     pub faults: Vec<(Fault, Rule)>,
     /// Chance that a call or its answer is lost on the way, in thousandths.
     pub loss_per_mille: u64,
@@ -25,6 +26,14 @@ pub(super) struct Plan {
     /// After this the client gives a call up.
     pub call_deadline_ms: i64,
     pub requests: Vec<RequestPlan>,
+}
+
+/// Which templates have the bridge's notification template attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callbacks {
+    None,
+    Workflow,
+    All,
 }
 
 /// One request of a life.
@@ -70,6 +79,9 @@ impl Plan {
         Self {
             is_fast,
             policy: if is_fast { fast_policy() } else { Policy::default() },
+            callbacks: dice
+                .pick(&[Callbacks::None, Callbacks::Workflow, Callbacks::Workflow, Callbacks::All])
+                .unwrap_or(Callbacks::Workflow),
             loss_per_mille: dice.pick(&[0, 0, 0, 20, 100]).unwrap_or_default(),
             crashes_max: 1 + u32::try_from(dice.below(6)).unwrap_or_default(),
             crash_per_mille,
