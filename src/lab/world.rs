@@ -18,7 +18,7 @@ use super::executor::{Executor, Stagehands};
 use super::faults::{Fault, FaultPlan};
 use super::vsphere::{self, Vsphere};
 
-pub use super::controller::api::server::{Lab, LabError, LabOptions};
+pub use super::controller::api::server::{Calls, Lab, LabError, LabOptions};
 
 /// How to make a world.
 #[derive(Debug, Clone)]
