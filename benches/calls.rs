@@ -92,10 +92,11 @@ struct Figures {
 /// Runs that begin one after the other and end well, with callbacks on.
 async fn finished_runs(args: &Args) -> anyhow::Result<Figures> {
     let bench = Bench::start(FaultPlan::none(1), slower(args.slower)).await?;
+    // The pace of the arrivals is part of what is measured.
+    let mut pace = tokio::time::interval(Duration::from_millis(args.every_ms.max(1)));
     for n in 0..args.runs {
+        pace.tick().await;
         bench.send(n).await?;
-        // The pace of the arrivals is part of what is measured.
-        tokio::time::sleep(Duration::from_millis(args.every_ms)).await;
     }
     bench.until(args.runs, Phase::Done).await?;
     // A host's mark is written after the request is done.
@@ -118,8 +119,11 @@ async fn open_runs(args: &Args) -> anyhow::Result<Figures> {
     // Launches and claims are over: from here on there are readings only.
     bench.until_quiet().await?;
     let (before, sent_before) = bench.counted();
-    let tick = Duration::from_secs(bench.poll_interval_secs);
-    tokio::time::sleep(tick * u32::try_from(args.ticks)?).await;
+    let mut ticks = tokio::time::interval(Duration::from_secs(bench.poll_interval_secs));
+    ticks.tick().await; // the first is at once
+    for _ in 0..args.ticks {
+        ticks.tick().await;
+    }
     let (after, sent_after) = bench.counted();
     let calls: Calls = after
         .into_iter()

@@ -23,6 +23,9 @@ fn a_bridge_killed_again_and_again_keeps_every_promise_and_launches_once() {
     let done = runtime.block_on(crash::run(plan, Path::new(env!("CARGO_BIN_EXE_causeway"))));
     let report = done.unwrap_or_else(|error| panic!("CAUSEWAY_CRASH_SEED={seed}: {error:?}"));
     println!("CAUSEWAY_CRASH_SEED={seed}: {report:?}");
+    assert_eq!((report.kills, report.requests), (KILLS, TICKETS as usize), "CAUSEWAY_CRASH_SEED={seed}");
+    assert!(report.answers_2xx > report.requests, "CAUSEWAY_CRASH_SEED={seed}: no copy was sent");
+    assert!(report.events > u64::from(TICKETS) * 10, "CAUSEWAY_CRASH_SEED={seed}: too short to be true");
     for place in ["sent", "running", "verifying"] {
         let hits = report.hit.get(place).copied().unwrap_or_default();
         assert!(hits > 0, "CAUSEWAY_CRASH_SEED={seed}: no kill fell into `{place}`: {report:?}");
