@@ -14,6 +14,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, Config, Secret};
 use crate::intake::signature::sign_standard_webhooks;
 use crate::journal::Journal;
+use crate::lab::controller::model::Tempo;
 use crate::lab::controller::model::content::Callback;
 use crate::lab::faults::FaultPlan;
 use crate::lab::vcenter_front::VcenterFront;
@@ -73,9 +74,9 @@ impl Rig {
         let folder = tempfile::Builder::new().prefix("causeway-demo-").tempdir()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free loopback port")?;
         let address = listener.local_addr()?;
-        let lab = start_lab(&options, address, &clock).await?;
-        let vcenter = VcenterFront::start(lab.shared_world(), Arc::clone(&clock))?;
-        let config = rig_config(&lab, &vcenter, &folder.path().join("journal.db"))?;
+        let neighbours = LabOnly::start(&options, Tempo::fast(), address, &clock).await?;
+        let config = neighbours.config(&folder.path().join("journal.db"))?;
+        let LabOnly { lab, vcenter, .. } = neighbours;
         let bridge = Bridge::start_on(listener, config.clone(), Arc::clone(&clock)).await?;
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { lab, vcenter, bridge: Some(bridge), config, address, http, clock, _folder: folder })
@@ -170,34 +171,79 @@ impl Rig {
     }
 }
 
-async fn start_lab(options: &RigOptions, bridge: SocketAddr, clock: &SharedClock) -> anyhow::Result<Lab> {
-    let mut lab = LabOptions::fast(options.seed, Arc::clone(clock));
-    lab.world.faults = options.faults.clone();
-    lab.world.callback = options.callbacks.then(|| Callback {
-        url: format!("http://{bridge}/hooks/aap/lab"),
-        headers: vec![("Authorization".to_owned(), format!("Bearer {CALLBACK_TOKEN}"))],
-    });
-    Ok(Lab::start(lab).await?)
+/// The neighbours alone, for a bridge that somebody else starts: a process of its own, or parts of one.
+#[derive(Debug)]
+pub struct LabOnly {
+    pub lab: Lab,
+    pub vcenter: VcenterFront,
+    bridge: SocketAddr,
 }
 
-fn rig_config(lab: &Lab, vcenter: &VcenterFront, journal: &Path) -> anyhow::Result<Config> {
-    let values = |name: &str| {
-        Some(match name {
-            "DEMO_JOURNAL" => journal.display().to_string(),
-            "DEMO_API_TOKEN" => API_TOKEN.to_owned(),
-            "DEMO_WEBHOOK_SECRET" => WEBHOOK_SECRET.to_owned(),
-            "DEMO_CONTROLLER" => lab.controller_url.clone(),
-            "DEMO_CONTROLLER_TOKEN" => lab.token.clone(),
-            "DEMO_CALLBACK_TOKEN" => CALLBACK_TOKEN.to_owned(),
-            "DEMO_VCENTER" => vcenter.url.clone(),
-            "DEMO_VCENTER_PASSWORD" => vcenter.password().to_owned(),
-            _ => return None,
-        })
-    };
-    let loaded = config::parse(CONFIG, Path::new("."), &values).map_err(|found| {
-        anyhow::anyhow!(found.iter().map(Violation::to_string).collect::<Vec<_>>().join("; "))
-    })?;
-    Ok(loaded.config)
+impl LabOnly {
+    /// The bridge's configuration file. It refers to the variables of [`LabOnly::environment`].
+    pub const CONFIG: &str = CONFIG;
+    /// The operator's API token.
+    pub const API_TOKEN: &str = API_TOKEN;
+    /// The secret with which tickets are signed.
+    pub const WEBHOOK_SECRET: &str = WEBHOOK_SECRET;
+
+    /// Starts a lab that works at `tempo` and sends its notifications to a bridge at `bridge`, which need not be there.
+    ///
+    /// # Errors
+    /// When a port is not to be had.
+    pub async fn start(
+        options: &RigOptions,
+        tempo: Tempo,
+        bridge: SocketAddr,
+        clock: &SharedClock,
+    ) -> anyhow::Result<Self> {
+        let mut lab = LabOptions::fast(options.seed, Arc::clone(clock));
+        lab.world.tempo = tempo;
+        lab.world.faults = options.faults.clone();
+        lab.world.callback = options.callbacks.then(|| Callback {
+            url: format!("http://{bridge}/hooks/aap/lab"),
+            headers: vec![("Authorization".to_owned(), format!("Bearer {CALLBACK_TOKEN}"))],
+        });
+        let lab = Lab::start(lab).await?;
+        let vcenter = VcenterFront::start(lab.shared_world(), Arc::clone(clock))?;
+        Ok(Self { lab, vcenter, bridge })
+    }
+
+    /// The variables that [`LabOnly::CONFIG`] refers to, for a bridge with its journal at `journal`.
+    #[must_use]
+    pub fn environment(&self, journal: &Path) -> Vec<(&'static str, String)> {
+        vec![
+            ("DEMO_LISTEN", self.bridge.to_string()),
+            ("DEMO_JOURNAL", journal.display().to_string()),
+            ("DEMO_API_TOKEN", API_TOKEN.to_owned()),
+            ("DEMO_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("DEMO_CONTROLLER", self.lab.controller_url.clone()),
+            ("DEMO_CONTROLLER_TOKEN", self.lab.token.clone()),
+            ("DEMO_CALLBACK_TOKEN", CALLBACK_TOKEN.to_owned()),
+            ("DEMO_VCENTER", self.vcenter.url.clone()),
+            ("DEMO_VCENTER_PASSWORD", self.vcenter.password().to_owned()),
+        ]
+    }
+
+    /// The configuration as a bridge reads it.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn config(&self, journal: &Path) -> anyhow::Result<Config> {
+        let environment = self.environment(journal);
+        let value =
+            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, to)| to.clone());
+        let loaded = config::parse(CONFIG, Path::new("."), &value).map_err(|found| {
+            anyhow::anyhow!(found.iter().map(Violation::to_string).collect::<Vec<_>>().join("; "))
+        })?;
+        Ok(loaded.config)
+    }
+
+    /// Stops both.
+    pub async fn stop(self) {
+        self.vcenter.stop().await;
+        self.lab.stop().await;
+    }
 }
 
 async fn answer(call: reqwest::RequestBuilder) -> anyhow::Result<Answer> {

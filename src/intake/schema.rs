@@ -40,7 +40,8 @@ pub fn read(asked: &Value) -> Result<VmRequest, Vec<Violation>> {
     if !VALIDATOR.is_valid(asked) {
         return Err(violations(asked));
     }
-    VmRequest::deserialize_from(asked).map_err(|_| fractions(asked))
+    VmRequest::deserialize_from(asked)
+        .map_err(|_| vec![Violation::new("", "does not make a VM request", "what the schema describes")])
 }
 
 impl VmRequest {
@@ -59,35 +60,6 @@ fn violations(asked: &Value) -> Vec<Violation> {
         found.push(Violation::new("", format!("and {more} more"), ""));
     }
     found
-}
-
-/// JSON Schema takes `4.0` for a whole number; we do not, and the schema has no field with a fraction.
-fn fractions(asked: &Value) -> Vec<Violation> {
-    let mut found = Vec::new();
-    collect_fractions(asked, "", &mut found);
-    if found.is_empty() {
-        found.push(Violation::new("", "does not make a VM request", "what the schema describes"));
-    }
-    found
-}
-
-fn collect_fractions(value: &Value, at: &str, found: &mut Vec<Violation>) {
-    match value {
-        Value::Number(number) if number.is_f64() => {
-            found.push(Violation::new(at, "is written with a fraction", words::describe(place(at))));
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect_fractions(item, &child(at, &index.to_string()), found);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                collect_fractions(field, &child(at, name), found);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// What one finding of the validator means for the sender. One finding may name several fields.

@@ -19,7 +19,7 @@ use super::executor::{Executor, Stagehands};
 use super::faults::{Fault, FaultPlan};
 use super::vsphere::{self, Vsphere};
 
-pub use super::controller::api::server::{Lab, LabError, LabOptions};
+pub use super::controller::api::server::{Calls, Lab, LabError, LabOptions};
 pub use options::{FaultSpans, WorldOptions};
 
 /// What reaches the client of a request that the controller has dealt with.

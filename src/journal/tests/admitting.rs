@@ -161,7 +161,7 @@ async fn keys_are_asked_in_order_and_the_place_last() {
     keys.request_key = None;
     assert_eq!(ask_for_place_5(&keys).await, seen(4, SeenBy::BodyDigest));
     keys.body_digest = None;
-    let place_key = "vc1/dc1/prod/app/vm-1".to_owned();
+    let place_key = "main/vm-1".to_owned();
     assert_eq!(ask_for_place_5(&keys).await, Ok(Admitted::PlaceTaken { id: id(1), place_key }));
 }
 
@@ -171,7 +171,7 @@ async fn a_place_is_free_again_once_its_request_was_cancelled() {
     let journal = bench.open();
     journal.admit(bench.admission(1)).await.unwrap();
     let again = Admission { events: vec![received("VM-1", "RITM2")], ..bench.admission(2) };
-    let place_key = "vc1/dc1/prod/app/vm-1".to_owned();
+    let place_key = "main/vm-1".to_owned();
     assert_eq!(journal.admit(again.clone()).await, Ok(Admitted::PlaceTaken { id: id(1), place_key }));
     append_to(&journal, &id(1), bench.now(), cancelling(1)).await;
     assert_eq!(journal.admit(again).await, Ok(Admitted::New { position: 5 }));

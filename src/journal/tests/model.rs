@@ -110,7 +110,7 @@ fn expected(model: &mut Model, step: &Step, name: u8, now: Timestamp) -> Admitte
             None => {}
         }
     }
-    let place_key = format!("vc1/dc1/prod/app/n{name}");
+    let place_key = format!("main/n{name}");
     if let Some(n) = model.place_holder(&place_key) {
         return Admitted::PlaceTaken { id: id(n as u128), place_key };
     }

@@ -1,6 +1,7 @@
 //! The lab behind real HTTP: an actix-web server on a free loopback port, a task that lets the world go on
 //! with the clock, and one that delivers the callbacks, each once and never again (CONTRACT.md §8).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,14 +68,20 @@ pub struct Lab {
     pub admin_token: String,
     world: Arc<Mutex<World>>,
     clock: SharedClock,
+    calls: Arc<Mutex<Calls>>,
     server: actix_web::dev::ServerHandle,
     tasks: Vec<JoinHandle<()>>,
 }
+
+/// Requests that reached the controller, whatever it answered, by method and path. A number in a path is shown as `N`:
+/// `GET /api/v2/workflow_jobs/N/`.
+pub type Calls = BTreeMap<String, u64>;
 
 struct Shared {
     world: Arc<Mutex<World>>,
     clock: SharedClock,
     mode: ApiMode,
+    calls: Arc<Mutex<Calls>>,
 }
 
 impl Lab {
@@ -89,10 +96,12 @@ impl Lab {
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
         let world = World::new(options.world, options.clock.now()).map_err(LabError::Layout)?;
         let world = Arc::new(Mutex::new(world));
+        let calls = Arc::<Mutex<Calls>>::default();
         let shared = Data::new(Shared {
             world: Arc::clone(&world),
             clock: Arc::clone(&options.clock),
             mode: options.mode,
+            calls: Arc::clone(&calls),
         });
         let app = move || {
             App::new()
@@ -119,6 +128,7 @@ impl Lab {
             admin_token: ADMIN_TOKEN.to_owned(),
             world,
             clock: options.clock,
+            calls,
             server: handle,
             tasks: vec![run, ticker],
         })
@@ -135,6 +145,12 @@ impl Lab {
     #[must_use]
     pub fn shared_world(&self) -> Arc<Mutex<World>> {
         Arc::clone(&self.world)
+    }
+
+    /// What was asked of the controller since it was started.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The runs that were accepted for a request, by their ids.
@@ -184,6 +200,7 @@ async fn serve(request: HttpRequest, body: Bytes) -> HttpResponse {
             .collect(),
         body: body.to_vec(),
     };
+    count(&shared.calls, &asked);
     let now = shared.clock.now();
     let reply = handle(&mut lock(&shared.world), shared.mode, &asked, now);
     if reply.delay_ms > 0 {
@@ -191,6 +208,14 @@ async fn serve(request: HttpRequest, body: Bytes) -> HttpResponse {
     }
     let request_id = asked.header("x-api-request-id").filter(|id| is_uuid(id)).map(str::to_owned);
     respond(reply, request_id)
+}
+
+fn count(calls: &Mutex<Calls>, asked: &Request) {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> =
+        asked.path.split('/').map(|part| if is_number(part) { "N" } else { part }).collect();
+    let name = format!("{} {}", asked.method, parts.join("/"));
+    *calls.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
 }
 
 fn is_uuid(text: &str) -> bool {
