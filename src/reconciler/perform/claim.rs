@@ -16,13 +16,18 @@ pub(super) async fn write(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
     }
 }
 
-/// Writes the run into the claim of its attempt: only now can the run change anything.
+/// Writes the run into the claim of its attempt: only now can the run change anything. A host that somebody deleted
+/// meanwhile is made anew: the run waits for its claim, and nothing else would ever give it one.
 pub(super) async fn record_holder(scene: &Scene<'_>, attempt_no: u32, workflow_job: i64) -> Outcome {
     let claim = claim(scene, attempt_no, Some(workflow_job));
     let Some(host) = scene.state.claim_host else {
         return unwritten("the request has no claim");
     };
-    match replaced(scene.controller.client.replace_host_variables(host, &claim).await, &claim) {
+    let put = match scene.controller.client.replace_host_variables(host, &claim).await {
+        HostWrite::Gone => put(scene, &claim, attempt_no.saturating_add(1)).await,
+        written => replaced(written, &claim),
+    };
+    match put {
         Put::Done(_) => Outcome::HolderRecorded,
         Put::Not(outcome) => outcome,
         Put::Ahead(found) => Outcome::ClaimLost { attempt_no: found },
@@ -50,8 +55,8 @@ enum Put {
     Not(Outcome),
 }
 
-/// Writes `claim` over nothing or over a lower number than `attempt_no`.
-async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> Put {
+/// Writes `claim` over nothing or over a lower number than `below`.
+async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, below: u32) -> Put {
     let inventory = match scene.controller.claims_inventory().await {
         Ok(Some(inventory)) => inventory,
         Ok(None) => return Put::Not(unwritten("the controller does not show the claims inventory")),
@@ -78,7 +83,7 @@ async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> 
         return Put::Done(Box::new(host));
     }
     match held_number(&host) {
-        Some(found) if found >= attempt_no => Put::Ahead(found),
+        Some(found) if found >= below => Put::Ahead(found),
         _ => replaced(client.replace_host_variables(host.id, claim).await, claim),
     }
 }
