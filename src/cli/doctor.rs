@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::output::{BAD, DIM, GOOD, paint};
+use serde_json::json;
+
+use super::output::{BAD, DIM, GOOD, WARN, paint};
 use super::{ConfigArg, Output};
 use crate::clock::{SharedClock, SystemClock};
 use crate::{config, doctor};
@@ -23,15 +25,17 @@ pub(super) fn run(args: &DoctorArgs, output: &Output) -> anyhow::Result<ExitCode
     let clock: SharedClock = Arc::new(SystemClock);
     let examined = doctor::examine(&loaded.config, args.public_url.as_deref(), &clock);
     let report = super::runtime()?.block_on(examined)?;
-    let document = serde_json::to_value(&report)?;
+    let document = json!({
+        "well": report.well, "findings": report.findings, "warnings": report.warnings,
+        "configuration_warnings": loaded.warnings,
+    });
     output.tell(&document, || {
         let mut lines: Vec<String> =
             report.well.iter().map(|sentence| format!("{} {sentence}", paint("ok", GOOD))).collect();
-        for warning in &loaded.warnings {
-            lines.push(paint(warning, DIM));
-        }
-        for finding in &report.findings {
-            lines.push(format!("{} {}: {}", paint(&finding.code, BAD), finding.subject, finding.detail));
+        lines.extend(loaded.warnings.iter().map(|warning| format!("{} {warning}", paint("warning", WARN))));
+        let told = report.warnings.iter().map(|warning| (warning, WARN));
+        for (finding, style) in told.chain(report.findings.iter().map(|finding| (finding, BAD))) {
+            lines.push(format!("{} {}: {}", paint(&finding.code, style), finding.subject, finding.detail));
             lines.push(format!("   {}", paint(&finding.remedy, DIM)));
         }
         lines.push(match report.findings.len() {

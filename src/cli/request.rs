@@ -1,6 +1,5 @@
 //! `causeway request`: the API of a running bridge, from the command line.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -161,15 +160,12 @@ impl Api {
     }
 
     async fn watch(&self, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
-        let mut told = BTreeSet::new();
+        let id = plain(id)?;
+        let mut told = 0;
         loop {
-            let events = self.send(Method::GET, &format!("{}/events", plain(id)?), None, &[]).await?;
-            for recorded in events.get("items").and_then(Value::as_array).into_iter().flatten() {
-                if told.insert(recorded.get("seq").and_then(Value::as_u64)) {
-                    tell(recorded, output);
-                }
-            }
+            // The phase before the events: what led to an end is told before the end.
             let request = self.get(id).await?;
+            told = self.tell_after(id, told, output).await?;
             match request.get("phase").and_then(Value::as_str) {
                 Some("done") => {
                     output.line(paint("done", GOOD));
@@ -183,14 +179,38 @@ impl Api {
             }
         }
     }
+
+    /// Tells the request's events after `seq` and returns the last one's.
+    async fn tell_after(&self, id: &str, seq: u64, output: &Output) -> anyhow::Result<u64> {
+        let mut told = seq;
+        loop {
+            let path = format!("{id}/journal?after_seq={told}");
+            let page = self.send(Method::GET, &path, None, &[]).await?;
+            for row in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+                told = row.get("seq").and_then(Value::as_u64).unwrap_or(told).max(told);
+                tell(row, output);
+            }
+            if page.get("next_after_seq").is_none_or(Value::is_null) {
+                return Ok(told);
+            }
+        }
+    }
 }
 
-fn tell(recorded: &Value, output: &Output) {
-    let event = recorded.get("event").and_then(|event| serde_json::from_value::<Event>(event.clone()).ok());
-    output.tell(recorded, || match event {
-        Some(event) => story::lines(&event).join("\n"),
-        None => recorded.to_string(),
-    });
+fn tell(row: &Value, output: &Output) {
+    output
+        .tell(row, || event_of(row).map_or_else(|| row.to_string(), |event| story::lines(&event).join("\n")));
+}
+
+/// The event in a row of the journal; `None` for one that a newer bridge wrote.
+fn event_of(row: &Value) -> Option<Event> {
+    let kind = row.get("kind")?.as_str()?;
+    let parts: Vec<&str> = kind.strip_suffix(".v1")?.split('.').collect();
+    // A kind is an event's name in groups: `launch.sent` is launch_sent, `request.received` is received.
+    let names = [parts.join("_"), (*parts.last()?).to_owned(), "surplus_runs".to_owned()];
+    let read =
+        |name: &String| serde_json::from_value::<Event>(json!({"event": name, "data": row.get("data")})).ok();
+    names.iter().filter_map(read).find(|event| event.kind() == kind)
 }
 
 fn show(request: &Value, output: &Output) {
@@ -224,4 +244,38 @@ fn problem(document: &Value) -> String {
         lines.push(format!("  {} {} (expected {})", part("pointer"), part("detail"), part("expected")));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn rows_of_every_group_are_told_as_events() {
+        let rows = [
+            json!({"kind": "request.deadline_passed.v1", "data": {"deadline_secs": 12}}),
+            json!({"kind": "preflight.done.v1", "data": {"attempt_no": 1, "findings": []}}),
+            json!({"kind": "launch.sent.v1", "data": {"attempt_no": 1}}),
+            json!({"kind": "claim.holder_recorded.v1", "data": {"attempt_no": 1, "workflow_job": 7}}),
+            json!({"kind": "claim.raised.v1", "data": {"attempt_no": 2}}),
+            json!({"kind": "run.surplus.v1", "data": {"attempt_no": 1, "kept": 7, "surplus": [8]}}),
+            json!({"kind": "run.vanished.v1", "data": {"workflow_job": 7}}),
+            json!({"kind": "vm.not_as_asked.v1", "data": {"differences": []}}),
+            json!({"kind": "host.mark_refused.v1", "data": {"why": "no"}}),
+            json!({"kind": "cancel.sent.v1", "data": {"workflow_job": 7}}),
+        ];
+        for row in rows {
+            assert_eq!(event_of(&row).unwrap().kind(), row["kind"].as_str().unwrap());
+        }
+        assert_eq!(event_of(&json!({"kind": "moon.rose.v7", "data": {}})), None);
+    }
+
+    #[test]
+    fn what_would_change_the_address_is_no_id() {
+        assert_eq!(plain("req_01").unwrap(), "req_01");
+        for bad in ["", "../x", "a/b", "a?b", "a b"] {
+            assert!(plain(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::references;
 use super::sections::Config;
+use super::{read, references};
+use crate::intake::source::Sources;
 use crate::vm_request::violation::Violation;
 
 /// A configuration that can be used, with what is worth knowing about it.
@@ -65,22 +66,13 @@ pub fn parse(
     })?;
     let mut found = Vec::new();
     let warnings = plain_secrets(&value, "");
-    references::resolve(&mut value, "", base, env, &mut found);
+    let brought_in = references::resolve(&mut value, base, env, &mut found);
     if !found.is_empty() {
         return Err(found);
     }
-    let config = Config::deserialize_from(value)?;
+    let config = read::read(value, &brought_in)?;
     let violations = violations(&config);
     if violations.is_empty() { Ok(Loaded { config, warnings }) } else { Err(violations) }
-}
-
-impl Config {
-    fn deserialize_from(value: toml::Value) -> Result<Self, Vec<Violation>> {
-        value.try_into().map_err(|error: toml::de::Error| {
-            let said = error.to_string();
-            vec![Violation::new("", said.trim().replace('\n', " "), "see deploy/causeway.example.toml")]
-        })
-    }
 }
 
 /// Everything that the types alone do not rule out.
@@ -108,6 +100,19 @@ fn violations(config: &Config) -> Vec<Violation> {
     }
     let controllers = names(&mut found, "/controllers", config.controllers.iter().map(|each| &each.name));
     let vcenters = names(&mut found, "/vcenters", config.vcenters.iter().map(|each| &each.name));
+    let people = config.api_tokens.iter().map(|each| &each.name).enumerate();
+    let people: Vec<(usize, &String)> = people.collect();
+    for (index, name) in &people {
+        if people[..*index].iter().any(|(_, other)| other == name) {
+            let at = format!("/api_tokens/{index}/name");
+            found.push(Violation::new(
+                at,
+                "stands twice",
+                "a name of its own: the journal tells people by it",
+            ));
+        }
+    }
+    found.extend(Sources::new(&config.sources).err().unwrap_or_default());
     found.extend(config.catalog.violations(&controllers, &vcenters));
     found
 }

@@ -9,6 +9,7 @@
 //! Deliberately absent: defaults for anything that decides where a VM is built.
 
 mod load;
+mod read;
 mod references;
 mod secret;
 mod sections;

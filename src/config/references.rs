@@ -5,39 +5,60 @@ use std::path::Path;
 
 use toml::Value;
 
-use crate::vm_request::violation::Violation;
+use crate::vm_request::violation::{Violation, token};
 
 /// The longest text that a reference may bring in.
 const TEXT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Replaces every reference below `value`; what cannot be resolved is told in `found`. Relative files are taken from
-/// `base`. `env` looks a variable up.
+/// `base`. `env` looks a variable up. Returns the texts that were brought in: some of them are secrets.
 pub(super) fn resolve(
     value: &mut Value,
-    at: &str,
     base: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     found: &mut Vec<Violation>,
-) {
-    if let Some(resolved) = reference(value, base, env) {
-        match resolved {
-            Ok(text) => *value = Value::String(text),
-            Err((detail, expected)) => found.push(Violation::new(at, detail, expected)),
-        }
-        return;
-    }
-    match value {
-        Value::Table(table) => {
-            for (name, inner) in table.iter_mut() {
-                resolve(inner, &format!("{at}/{name}"), base, env, found);
+) -> Vec<String> {
+    let mut resolver = Resolver { base, env, found, brought_in: Vec::new() };
+    resolver.visit(value, "");
+    resolver.brought_in
+}
+
+struct Resolver<'a> {
+    base: &'a Path,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    found: &'a mut Vec<Violation>,
+    brought_in: Vec<String>,
+}
+
+impl Resolver<'_> {
+    fn visit(&mut self, value: &mut Value, at: &str) {
+        if let Some(resolved) = reference(value, self.base, self.env) {
+            match resolved {
+                Ok(text) => {
+                    self.brought_in.push(text.clone());
+                    *value = Value::String(text);
+                }
+                Err((detail, expected)) => self.found.push(Violation::new(at, detail, expected)),
             }
+            return;
         }
-        Value::Array(items) => {
-            for (index, inner) in items.iter_mut().enumerate() {
-                resolve(inner, &format!("{at}/{index}"), base, env, found);
+        match value {
+            Value::Table(table) => {
+                for (name, inner) in table.iter_mut() {
+                    self.visit(inner, &format!("{at}/{}", token(name)));
+                }
             }
+            Value::Array(items) => {
+                for (index, inner) in items.iter_mut().enumerate() {
+                    self.visit(inner, &format!("{at}/{index}"));
+                }
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => {}
         }
-        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
 }
 

@@ -22,6 +22,13 @@ pub(super) async fn examine(
         Err(error) => return unread(report, &subject, &error),
     };
     let path = format!("/hooks/aap/{}", section.name);
+    if attached.is_empty() {
+        // An account without the right to see them gets an empty list, not an error (CONTRACT.md §8.5).
+        let detail =
+            format!("none can be seen: either none is attached, or this account may not see them (…{path})");
+        let remedy = "attach a webhook template for success and error; with the organization's role Notification Admin the doctor can look";
+        return report.warn("notification_unseen", &subject, detail, remedy);
+    }
     let is_ours = |each: &&NotificationAttachment| {
         each.notification_type == "webhook"
             && each.url.as_deref().is_some_and(|url| {

@@ -35,7 +35,7 @@ pub(super) async fn examine(
             report.well(format!("{subject} knows the token as {}", me.username));
             if me.is_superuser {
                 let remedy = "use an account with Execute on the workflow, Read on its job templates and Admin on the two inventories";
-                report.find("superuser", &subject, format!("{} may do everything", me.username), remedy);
+                report.warn("superuser", &subject, format!("{} may do everything", me.username), remedy);
             }
         }
         Err(ReadError::Unauthorized) => {

@@ -19,7 +19,10 @@ use crate::vm_request::hold::Finding;
 pub struct Report {
     /// What was looked at and is well, a sentence each.
     pub well: Vec<String>,
+    /// What keeps requests from ending well. The doctor's exit code tells whether there is any.
     pub findings: Vec<Finding>,
+    /// What works and should be otherwise.
+    pub warnings: Vec<Finding>,
 }
 
 impl Report {
@@ -34,13 +37,27 @@ impl Report {
         detail: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
-            code: code.to_owned(),
-            subject: subject.into(),
-            detail: detail.into(),
-            remedy: remedy.into(),
-        });
+        self.findings.push(finding(code, subject, detail, remedy));
     }
+
+    fn warn(
+        &mut self,
+        code: &str,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.warnings.push(finding(code, subject, detail, remedy));
+    }
+}
+
+fn finding(
+    code: &str,
+    subject: impl Into<String>,
+    detail: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
+    Finding { code: code.to_owned(), subject: subject.into(), detail: detail.into(), remedy: remedy.into() }
 }
 
 /// Examines everything that `config` names. `public_url` is where the controllers reach this bridge, for comparing
@@ -55,6 +72,7 @@ pub async fn examine(
 ) -> Result<Report, StartError> {
     let neighbours = bridge::neighbours(config, clock)?;
     let mut report = Report::default();
+    entrances(&mut report, config)?;
     for section in &config.controllers {
         if let Some(handle) = neighbours.controllers.get(&section.name) {
             controller::examine(&mut report, section, &handle.client, public_url).await;
@@ -70,6 +88,20 @@ pub async fn examine(
     Ok(report)
 }
 
+/// Whether the bridge would start at all with these sources, tokens and callbacks.
+fn entrances(report: &mut Report, config: &Config) -> Result<(), StartError> {
+    let wrong = match bridge::access(config) {
+        Ok(_) => return Ok(()),
+        Err(StartError::Access(wrong)) => wrong,
+        Err(other) => return Err(other),
+    };
+    for sentence in wrong {
+        let remedy = "mend this secret in the configuration: the bridge does not start with it";
+        report.find("entrance_broken", "who is let in", sentence, remedy);
+    }
+    Ok(())
+}
+
 /// Controllers and vCenters that no environment uses: harmless, and often a slip.
 fn unused(report: &mut Report, config: &Config) {
     let environments = || config.catalog.environments.values();
@@ -80,7 +112,7 @@ fn unused(report: &mut Report, config: &Config) {
     let named = named
         .chain(config.vcenters.iter().map(|each| ("vCenter", &each.name, vcenters.contains(&each.name))));
     for (kind, name, _) in named.filter(|(_, _, is_used)| !is_used) {
-        report.find(
+        report.warn(
             "unused",
             format!("{kind} {name}"),
             "no environment of the catalog uses it",

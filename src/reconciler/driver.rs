@@ -93,6 +93,7 @@ impl Reconciler {
         policy: Policy,
         limits: Limits,
     ) -> Result<Self, ReadError> {
+        neighbours.keep_launches_back_secs(policy.put_off_first_secs);
         let shared = Arc::new(Shared {
             journal,
             neighbours,
@@ -124,6 +125,7 @@ impl Reconciler {
 
     /// Replaces the limits of the core (a reloaded configuration).
     pub fn set_policy(&self, policy: Policy) {
+        self.shared.neighbours.keep_launches_back_secs(policy.put_off_first_secs);
         *self.shared.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 

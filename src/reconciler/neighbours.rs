@@ -100,6 +100,11 @@ impl Neighbours {
         self.controllers.insert(name.into(), handle);
     }
 
+    /// How long every controller's launches are kept back after it would not take one.
+    pub(super) fn keep_launches_back_secs(&self, secs: u64) {
+        self.controllers.values().for_each(|controller| controller.breaker.set_open_secs(secs));
+    }
+
     /// Adds a vCenter.
     pub fn add_vcenter(&mut self, name: impl Into<String>, client: Vcenter) {
         let handle = VcenterHandle { client, clock: self.clock.clone(), names: Remembered::default() };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::driver::{Shared, Ticket, Waiting};
 use super::perform::Scene;
@@ -18,6 +18,8 @@ use crate::vm_request::{Event, RequestId, Summary};
 const BACKOFF_FIRST_MS: u64 = 200;
 /// The longest such pause.
 const BACKOFF_LONGEST_MS: u64 = 30_000;
+/// A wake-up this soon after a reading is gathered with those that follow: a storm of callbacks reads no more often.
+const NUDGE_GAP_MS: i64 = 250;
 /// How often a fact is concluded anew because others were appended meanwhile.
 const CONFLICTS_MAX: u32 = 50;
 
@@ -32,7 +34,9 @@ pub(super) enum End {
 
 /// Runs turns until the request rests or the bridge stops.
 pub(super) async fn live(shared: &Arc<Shared>, id: &RequestId, ticket: &Ticket) -> End {
-    let Some(mut live) = Live::load(shared, id, ticket).await else { return End::Stopped };
+    let Some(mut live) = Live::load(shared, id, ticket).await else {
+        return if shared.is_stopping() { End::Stopped } else { End::AtRest };
+    };
     loop {
         let now = shared.neighbours.clock.now();
         match next(&live.state, &live.attention, &shared.policy(), now) {
@@ -82,12 +86,31 @@ impl<'a> Live<'a> {
         let pause = Duration::try_from(pause).unwrap_or_default();
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
-            () = self.ticket.woken() => {
-                self.attention.nudged = true;
-                self.reload().await
-            }
+            () = self.ticket.woken() => self.reload().await && self.gather().await,
             () = self.shared.stopping() => false,
         }
+    }
+
+    /// Makes a reading due, though not sooner than [`NUDGE_GAP_MS`] after the last one; false when the bridge stops.
+    async fn gather(&mut self) -> bool {
+        let phase = self.state.phase;
+        let gap = SignedDuration::from_millis(NUDGE_GAP_MS);
+        let quiet_until = self.attention.last_read_at.and_then(|read| read.checked_add(gap).ok());
+        while let Some(until) = quiet_until.filter(|_| self.state.phase == phase) {
+            let rest = until.duration_since(self.shared.neighbours.clock.now());
+            let Ok(rest) = Duration::try_from(rest) else { break };
+            tokio::select! {
+                () = tokio::time::sleep(rest) => break,
+                () = self.ticket.woken() => {
+                    if !self.reload().await {
+                        return false;
+                    }
+                }
+                () = self.shared.stopping() => return false,
+            }
+        }
+        self.attention.nudged = true;
+        true
     }
 
     /// One turn; false when the bridge stops.

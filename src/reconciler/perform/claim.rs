@@ -36,12 +36,14 @@ pub(super) async fn record_holder(scene: &Scene<'_>, attempt_no: u32, workflow_j
 }
 
 async fn write_holder(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> Put {
-    let Some(host) = scene.state.claim_host else {
-        return put(scene, claim, attempt_no).await;
+    let written = match scene.state.claim_host {
+        Some(host) => scene.controller.client.replace_host_variables(host, claim).await,
+        None => HostWrite::Gone,
     };
-    match scene.controller.client.replace_host_variables(host, claim).await {
-        // Somebody deleted the claim's host: it is made anew.
-        HostWrite::Gone => put(scene, claim, attempt_no).await,
+    match written {
+        // Somebody deleted the claim's host: it is made anew, for the run waits for it. The attempt's own number
+        // without a holder may be written over, a higher one may not.
+        HostWrite::Gone => put(scene, claim, attempt_no.saturating_add(1)).await,
         written => replaced(written, claim),
     }
 }
@@ -67,8 +69,8 @@ enum Put {
     Not(Outcome),
 }
 
-/// Writes `claim` over nothing or over a lower number than `attempt_no`.
-async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> Put {
+/// Writes `claim` over nothing or over a lower number than `below`.
+async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, below: u32) -> Put {
     let inventory = match scene.controller.claims_inventory().await {
         Ok(Some(inventory)) => inventory,
         Ok(None) => return Put::Not(unwritten("the controller does not show the claims inventory")),
@@ -95,7 +97,7 @@ async fn put(scene: &Scene<'_>, claim: &Map<String, Value>, attempt_no: u32) -> 
         return Put::Done(Box::new(host));
     }
     match held_number(&host) {
-        Some(found) if found >= attempt_no => Put::Ahead(found),
+        Some(found) if found >= below => Put::Ahead(found),
         _ => replaced(client.replace_host_variables(host.id, claim).await, claim),
     }
 }
