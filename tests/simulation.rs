@@ -52,7 +52,10 @@ fn twenty_thousand_lives_hold_every_invariant() {
     assert_unbroken(&report);
     // The lives are no use if nothing happens in them.
     for phase in ["done", "held", "cancelled", "failed"] {
-        assert!(report.ended.get(phase).is_some_and(|count| count * 50 > report.lives), "{phase}: {report:?}");
+        assert!(
+            report.ended.get(phase).is_some_and(|count| count * 50 > report.lives),
+            "{phase}: {report:?}"
+        );
     }
     for (fault, name, _) in Fault::ALL {
         assert!(report.struck.contains_key(&fault), "{name} never struck");

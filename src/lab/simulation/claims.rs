@@ -59,9 +59,8 @@ impl Hands<'_> {
         written.map_err(|refusal| unavailable("controller", refusal.to_string()))?;
         let holder = |claim: &Map<String, Value>| claim.get("workflow_job").and_then(Value::as_u64);
         let went_back = number(claim) < number(&before);
-        let changed_hands = number(claim) == number(&before)
-            && holder(&before).is_some()
-            && holder(claim) != holder(&before);
+        let changed_hands =
+            number(claim) == number(&before) && holder(&before).is_some() && holder(claim) != holder(&before);
         if went_back || changed_hands {
             let told = format!("{} was written over {}", json!(claim), json!(before));
             self.traces.claim_went_back.get_or_insert(told);

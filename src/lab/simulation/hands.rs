@@ -16,7 +16,8 @@ use crate::lab::controller::model::rows::{Job, WorkflowJob};
 use crate::lab::controller::model::{Id, LaunchBody, LaunchType, Refusal, Status};
 use crate::lab::world::{Delivery, World};
 use crate::vm_request::action::{
-    Action, Evidence, JobArtifacts, JobEvidence, LaunchOutcome, Listing, Match, NodeEvidence, Outcome, RunReading,
+    Action, Evidence, JobArtifacts, JobEvidence, LaunchOutcome, Listing, Match, NodeEvidence, Outcome,
+    RunReading,
 };
 use crate::vm_request::differences::{HostFacts, VerificationFacts, differences};
 use crate::vm_request::event::{Received, RunStatus};
@@ -76,7 +77,9 @@ impl Hands<'_> {
             Action::WriteClaim { attempt_no } => self.write_claim(*attempt_no),
             Action::Launch { .. } => Ok(self.launch()),
             Action::FindRun { .. } => self.find_run(),
-            Action::RecordHolder { attempt_no, workflow_job } => self.record_holder(*attempt_no, *workflow_job),
+            Action::RecordHolder { attempt_no, workflow_job } => {
+                self.record_holder(*attempt_no, *workflow_job)
+            }
             Action::ReadRun { workflow_job } => self.read_run(*workflow_job),
             Action::Collect { workflow_job } => self.collect(*workflow_job),
             Action::Verify => self.verify(),
@@ -91,7 +94,9 @@ impl Hands<'_> {
 
     /// The bridge's own account, unless its token is refused just now.
     pub fn caller(&self) -> Result<Caller, Outcome> {
-        self.world.bearer(BRIDGE_TOKEN, self.now).map_err(|refusal| unavailable("controller", refusal.to_string()))
+        self.world
+            .bearer(BRIDGE_TOKEN, self.now)
+            .map_err(|refusal| unavailable("controller", refusal.to_string()))
     }
 
     fn vcenter(&self) -> Result<(), Outcome> {
@@ -224,7 +229,9 @@ impl Hands<'_> {
     fn read_run(&mut self, workflow_job: i64) -> Result<Outcome, Outcome> {
         self.caller()?;
         let controller = &self.world.controller;
-        let Some(run) = controller.workflow_job(unsigned(workflow_job)) else { return Ok(Outcome::RunMissing) };
+        let Some(run) = controller.workflow_job(unsigned(workflow_job)) else {
+            return Ok(Outcome::RunMissing);
+        };
         let mut stages = BTreeMap::new();
         if !run.status.is_terminal() {
             for node in controller.nodes_of(run.id) {
@@ -262,7 +269,8 @@ impl Hands<'_> {
         let spec = &self.received.spec;
         let (controller, content) = (&self.world.controller, &self.world.content);
         let id = controller.host_id(content.state_inventory, &spec.host_name());
-        let host = id.and_then(|id| Some(HostFacts { id: signed(id), variables: controller.host_variables(id)? }));
+        let host =
+            id.and_then(|id| Some(HostFacts { id: signed(id), variables: controller.host_variables(id)? }));
         let facts = VerificationFacts { vms, host };
         let found = differences(spec, self.vm_uid, self.state.id.as_str(), &facts);
         match (found.is_empty(), facts.vms.into_iter().next(), facts.host) {

@@ -84,13 +84,15 @@ impl Life {
             let attempt = attempt.to_string();
             let seen = self.world.controller.workflow_jobs_after(0).find(|run| {
                 let appeared = self.appeared.get(&run.id).copied().unwrap_or(self.now);
-                let is_attempt = run.extra_vars.get("causeway_attempt").and_then(Value::as_str) == Some(&attempt);
+                let is_attempt =
+                    run.extra_vars.get("causeway_attempt").and_then(Value::as_str) == Some(&attempt);
                 is_attempt
                     && run.launch_type != LaunchType::Relaunch
                     && looked.is_none_or(|looked| appeared < *looked)
             });
             if let Some(run) = seen.map(|run| run.id) {
-                return self.broke(Invariant::BlindRelaunch, || format!("run {run} of attempt {number} was there"));
+                return self
+                    .broke(Invariant::BlindRelaunch, || format!("run {run} of attempt {number} was there"));
             }
         }
     }
@@ -176,7 +178,9 @@ impl Life {
                 let named = state.left_behind.iter().map(|vm| vm.moid.clone()).collect();
                 let strangers = built.symmetric_difference(&named).next().is_some();
                 let differs = strangers && !built.is_subset(&named);
-                differs.then(|| (Invariant::AppearedLater, format!("left behind {named:?}, there are {built:?}")))
+                differs.then(|| {
+                    (Invariant::AppearedLater, format!("left behind {named:?}, there are {built:?}"))
+                })
             }
             Phase::Failed => {
                 let then = record.ended.as_ref().map(|(_, then)| then.clone()).unwrap_or_default();
@@ -201,7 +205,8 @@ impl Life {
             let record = &self.records[at];
             let runs = self.world.runs_of(record.id.as_str()).len();
             if record.durable.phase != Phase::Done || runs != 1 {
-                let told = format!("{} with {runs} runs: {:?}", record.durable.phase.name(), record.durable.hold);
+                let told =
+                    format!("{} with {runs} runs: {:?}", record.durable.phase.name(), record.durable.hold);
                 self.broke(Invariant::NotCalm, || told);
             }
         }
@@ -212,7 +217,8 @@ impl Life {
 pub(super) fn forged_end(state: &State, status: RunStatus, now: Timestamp) -> Vec<Event> {
     let Some(run) = state.run.as_ref().filter(|_| state.phase == Phase::Running) else { return Vec::new() };
     let verdict = if status == RunStatus::Successful { Verdict::Done } else { Verdict::Failed };
-    let record = StageRecord { verdict, reason: None, job: None, attempt_no: run.attempt_no, note: String::new() };
+    let record =
+        StageRecord { verdict, reason: None, job: None, attempt_no: run.attempt_no, note: String::new() };
     let stages = run.wanted.iter().map(|stage| (*stage, record.clone())).collect();
     let (workflow_job, attempt_no) = (run.workflow_job, run.attempt_no);
     let explanation = String::new();

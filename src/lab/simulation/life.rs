@@ -283,7 +283,9 @@ impl Life {
     /// A callback makes a read due, if it names a request; while the bridge is down it is lost.
     fn called_back(&mut self, notice: &Notice) {
         let text = |key: &str| notice.body.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let named = text("extra_vars").split_once("\"execution_id\": \"").and_then(|(_, rest)| rest.split('"').next());
+        let named = text("extra_vars")
+            .split_once("\"execution_id\": \"")
+            .and_then(|(_, rest)| rest.split('"').next());
         let named = named.and_then(|id| self.records.iter().position(|record| record.id.as_str() == id));
         let Some(at) = named.filter(|_| self.is_up) else { return };
         let is_workflow = text("url").contains("/jobs/workflow/");
@@ -294,7 +296,8 @@ impl Life {
         self.tell(|| format!("#{at} callback: {template} {job} is {}", status.name()));
         let seen = CallbackSeen { controller: "sim".to_owned(), job, kind, status, template };
         self.append(at, Event::CallbackSeen(seen), false);
-        let believes = self.sabotage == Some(Sabotage::BelieveCallback) && is_workflow && status.is_terminal();
+        let believes =
+            self.sabotage == Some(Sabotage::BelieveCallback) && is_workflow && status.is_terminal();
         if believes {
             for event in forged_end(&self.records[at].durable, status, self.now) {
                 self.append(at, event, false);

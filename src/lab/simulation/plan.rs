@@ -233,7 +233,8 @@ fn draw_spec(dice: &mut Dice, number: u32) -> VmSpec {
 fn draw_nic(dice: &mut Dice, number: u32, at: u64) -> NicSpec {
     let network = dice.pick(&["VM Network", "prod-app", "prod-db", "dev-lan"]).unwrap_or("VM Network");
     let host = u8::try_from(10 + at + u64::from(number) * 10).unwrap_or(10);
-    let fixed = Address::Static { ip: std::net::Ipv4Addr::new(10, 1, 0, host).into(), prefix: 24, gateway: None };
+    let fixed =
+        Address::Static { ip: std::net::Ipv4Addr::new(10, 1, 0, host).into(), prefix: 24, gateway: None };
     NicSpec {
         network: network.to_owned(),
         nic_type: NicType::Vmxnet3,

@@ -90,7 +90,8 @@ impl Record {
             traceparent: None,
         }));
         let durable = State::begin(id.clone(), now, &received)?;
-        let after = |ms: Option<i64>| ms.and_then(|ms| now.checked_add(jiff::SignedDuration::from_millis(ms)).ok());
+        let after =
+            |ms: Option<i64>| ms.and_then(|ms| now.checked_add(jiff::SignedDuration::from_millis(ms)).ok());
         let operator = plan.operator;
         Ok(Self {
             id,

@@ -18,9 +18,8 @@ pub(super) fn find(
     now: Timestamp,
 ) -> Vec<VmSighting> {
     let carries = |vm: &Vm| vm_uid.is_some() && vm.vm_uid() == vm_uid;
-    let in_place = |vm: &Vm| {
-        place.is_some_and(|spec| vm.name == spec.vm_name && vsphere.folder_path(vm) == spec.folder)
-    };
+    let in_place =
+        |vm: &Vm| place.is_some_and(|spec| vm.name == spec.vm_name && vsphere.folder_path(vm) == spec.folder);
     vsphere.vms().filter(|vm| carries(vm) || in_place(vm)).map(|vm| sighting(vsphere, vm, now)).collect()
 }
 
@@ -92,7 +91,8 @@ pub(super) fn built_for(vsphere: &Vsphere, vm_uid: &str) -> BTreeSet<String> {
     let cloned_for = format!("causeway vm_uid={vm_uid}");
     let is_for = |vm: &&Vm| {
         let task = vm.created_by_task.and_then(|task| vsphere.task(task));
-        vm.vm_uid() == Some(vm_uid) || task.is_some_and(|task| task.description.as_deref() == Some(&cloned_for))
+        vm.vm_uid() == Some(vm_uid)
+            || task.is_some_and(|task| task.description.as_deref() == Some(&cloned_for))
     };
     vsphere.vms().filter(is_for).map(|vm| vm.moid.to_string()).collect()
 }

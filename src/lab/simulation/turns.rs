@@ -125,7 +125,8 @@ impl Life {
         if matches!(action, Action::Launch { .. }) {
             self.check_launch(at);
         }
-        let attempt = uuid::Uuid::from_u128(u128::from(self.dice.roll()) << 64 | u128::from(self.dice.roll()));
+        let attempt =
+            uuid::Uuid::from_u128(u128::from(self.dice.roll()) << 64 | u128::from(self.dice.roll()));
         let Some(outcome) = self.with_hands(at, |hands| hands.perform(action, attempt)) else {
             return (lost(action), false);
         };
