@@ -4,7 +4,7 @@
 //! A failing seed prints its story. To play one life again, and see it whether it fails or not:
 //! `CAUSEWAY_SIM_SEED=4711 cargo test --test simulation one_seed -- --nocapture`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use causeway::lab::faults::Fault;
 use causeway::lab::simulation::{Invariant, Options, Report, Sabotage, run_lives, tell_life};
@@ -110,4 +110,12 @@ fn a_bridge_that_believes_callbacks_is_noticed() {
 #[test]
 fn a_bridge_that_believes_the_workflows_status_is_noticed() {
     assert!(noticed(Sabotage::BelieveWorkflow).contains(&Invariant::DoneNotShown));
+}
+
+/// Found by a life in which a job was cancelled while its clone task ran on: the VM appeared after the request had ended
+/// with nothing left behind.
+#[test]
+fn a_bridge_that_surveys_while_a_clone_still_runs_is_noticed() {
+    let report = play(0..3_000, Options { sabotage: Some(Sabotage::HastySurvey), failures_max: 1 });
+    assert!(report.failures.iter().any(|failure| failure.invariant == Invariant::AppearedLater));
 }

@@ -67,6 +67,8 @@ pub enum Sabotage {
     BelieveCallback,
     /// A workflow that says `successful` is done, without a look at its nodes or at vCenter.
     BelieveWorkflow,
+    /// A cancelled request is surveyed at once, also while vCenter still clones its VM.
+    HastySurvey,
 }
 
 /// How lives are played.

@@ -6,9 +6,9 @@ use super::plan::AtLast;
 use super::record::operator;
 use crate::lab::controller::model::access::Caller;
 use crate::lab::controller::model::rows::Scope;
+use crate::vm_request::Phase;
 use crate::vm_request::event::Event;
 use crate::vm_request::hold::OperatorAction;
-use crate::vm_request::{Phase, Summary};
 
 impl Life {
     /// Does what is due for request `at`.
@@ -107,6 +107,5 @@ impl Life {
             self.note_end(at);
             self.make_room(at);
         }
-        debug_assert!(Summary::of(&self.records[at].durable).phase == phase);
     }
 }

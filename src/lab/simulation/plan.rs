@@ -198,8 +198,6 @@ fn draw_spec(dice: &mut Dice, number: u32) -> VmSpec {
     ];
     let (template, os, version) = dice.pick(&IMAGES).unwrap_or(IMAGES[4]);
     let nics: Vec<NicSpec> = (0..=dice.below(3)).map(|at| draw_nic(dice, number, at)).collect();
-    // The lab's inventory is written before a guest reports an address, so that only a static one can be waited for.
-    let is_static = nics.first().is_some_and(|nic| nic.address != Address::Dhcp);
     let disk = |dice: &mut Dice, at: u64| DiskSpec {
         name: format!("data{at}"),
         size_gib: 10 * (1 + dice.below(8)),
@@ -225,7 +223,7 @@ fn draw_spec(dice: &mut Dice, number: u32) -> VmSpec {
         disks,
         dns: Vec::new(),
         domain: dice.chance(300).then(|| "sim.example".to_owned()),
-        expects_address: is_static && dice.chance(500),
+        expects_address: dice.chance(500),
         description: None,
     }
 }

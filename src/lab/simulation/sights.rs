@@ -126,10 +126,12 @@ pub(super) fn not_shown(vsphere: &Vsphere, spec: &VmSpec, vm_uid: &str) -> Optio
     if sizes != wanted {
         return Some(format!("disks {sizes:?} instead of {wanted:?}"));
     }
-    match spec.nics.first().map(|nic| &nic.address) {
-        Some(Address::Static { ip, .. }) if spec.expects_address => {
-            (vm.reported_ip() != Some(ip.to_string().as_str())).then(|| "address".to_owned())
-        }
-        _ => None,
+    if !spec.expects_address {
+        return None;
     }
+    let fits = match spec.nics.first().map(|nic| &nic.address) {
+        Some(Address::Static { ip, .. }) => vm.reported_ip() == Some(ip.to_string().as_str()),
+        Some(Address::Dhcp) | None => vm.reported_ip().is_some(),
+    };
+    (!fits).then(|| "address".to_owned())
 }

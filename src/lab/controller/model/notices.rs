@@ -58,32 +58,37 @@ pub struct Notice {
 impl Controller {
     pub(super) fn notify_workflow_job(&mut self, id: Id, event: NoticeEvent, now: Timestamp) {
         let template = self.rows.workflow_jobs.get(&id).and_then(|run| run.workflow_job_template);
-        let Some(body) = self.workflow_job_body(id) else { return };
-        self.notify(template, id, event, &body, now);
+        self.notify(template, (id, event), now, |controller| controller.workflow_job_body(id));
     }
 
     pub(super) fn notify_job(&mut self, id: Id, event: NoticeEvent, now: Timestamp) {
         let template = self.rows.jobs.get(&id).and_then(|job| job.job_template);
-        let Some(body) = self.job_body(id) else { return };
-        self.notify(template, id, event, &body, now);
+        self.notify(template, (id, event), now, |controller| controller.job_body(id));
     }
 
     pub(super) fn notify_approval(&mut self, id: Id, word: ApprovalWord, now: Timestamp) {
         let run = self.rows.approvals.get(&id).and_then(|approval| self.run_of_approval(approval));
         let template = run.and_then(|run| run.workflow_job_template);
-        let Some(body) = self.approval_body(id, word) else { return };
-        self.notify(template, id, NoticeEvent::Approvals, &body, now);
+        let body = |controller: &Self| controller.approval_body(id, word);
+        self.notify(template, (id, NoticeEvent::Approvals), now, body);
     }
 
-    /// A deleted template sends nothing (CONTRACT.md §8.4).
-    fn notify(&mut self, template: Option<Id>, job: Id, event: NoticeEvent, body: &Value, now: Timestamp) {
+    /// A deleted template sends nothing (CONTRACT.md §8.4). The body is written only where somebody is told.
+    fn notify(
+        &mut self,
+        template: Option<Id>,
+        (job, event): (Id, NoticeEvent),
+        now: Timestamp,
+        body: impl Fn(&Self) -> Option<Value>,
+    ) {
         let attached = template.and_then(|id| {
             let workflow = self.rows.workflow_job_templates.get(&id).map(|t| &t.notification_templates);
             workflow.or_else(|| self.rows.job_templates.get(&id).map(|t| &t.notification_templates))
         });
         let ids: Vec<Id> = attached.and_then(|map| map.get(&event)).into_iter().flatten().copied().collect();
         for id in ids {
-            self.queue_notice(id, Some(job), event, body.clone(), now);
+            let Some(body) = body(self) else { return };
+            self.queue_notice(id, Some(job), event, body, now);
         }
     }
 
