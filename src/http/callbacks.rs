@@ -10,7 +10,8 @@ use super::problem::{Kind, Problem};
 use super::state::AppState;
 use crate::intake::callback::Callback;
 use crate::journal::{Append, AppendError, ReadError};
-use crate::vm_request::event::CallbackKind;
+use crate::vm_request::event::{CallbackKind, RunStatus};
+use crate::vm_request::state::Run;
 use crate::vm_request::{Event, RequestId, State};
 
 /// Takes one notification.
@@ -65,17 +66,32 @@ async fn find(state: &AppState, controller: &str, callback: &Callback) -> Result
     Ok(known.filter(runs_there))
 }
 
-/// Wakes the request whether the fact could be written or not: a read is due.
+/// Wakes the request first, where a read is due: whether the fact can be written or not. The fact itself changes
+/// nothing that a turn would look at.
 async fn take(state: &AppState, controller: &str, callback: Callback, known: State) -> Result<(), Problem> {
     let id = known.id.clone();
+    if makes_a_read_due(&known, &callback) {
+        (state.waker)(&id);
+    }
     let is_late = known.phase.is_over() || known.run.as_ref().is_some_and(|run| run.judged);
     state.counters.callbacks.add(&callback.template, if is_late { "late" } else { "seen" });
     let written = append(state, &id, Event::CallbackSeen(callback.seen(controller)), known).await;
-    (state.waker)(&id);
     if let Some(reason) = written? {
         state.counters.callbacks_unused.add(controller, reason);
     }
     Ok(())
+}
+
+/// Whether the run is to be read before its next tick. A notification template sends some fifteen notifications a run;
+/// the progress among them is read at the next tick with every other open run's. What shortens the wait is a sign of a
+/// run that the bridge is looking for, and the end of the run that it follows (or a status that nobody knows).
+fn makes_a_read_due(known: &State, callback: &Callback) -> bool {
+    if known.intent.as_ref().is_some_and(|intent| intent.progress.is_sent()) {
+        return true;
+    }
+    let is_live = known.run.as_ref().is_some_and(Run::is_live);
+    let is_end = callback.status.is_terminal() || callback.status == RunStatus::Unheard;
+    is_live && is_end && callback.kind == CallbackKind::WorkflowJob
 }
 
 /// Why the fact was not written, if it was not. A hint is not worth more than a few tries: what it is about is read

@@ -1,6 +1,7 @@
 //! Ends a run, and sees what is left of a request that is being cancelled.
 
-use super::{Outcome, Scene, unseen, unwritten};
+use super::preflight::clone_on_its_way;
+use super::{Outcome, Scene, unseen};
 use crate::aap::CancelAnswer;
 use crate::vcenter::VmQuery;
 use crate::vm_request::hold::LeftBehind;
@@ -13,7 +14,7 @@ pub(super) async fn cancel(scene: &Scene<'_>, workflow_job: i64) -> Outcome {
         CancelAnswer::Refused { status, detail } => {
             unwritten(format!("cancel was refused: {status} {detail}"))
         }
-        CancelAnswer::Unknown { why } => unwritten(why),
+        CancelAnswer::Unknown { why } => super::unwritten(why),
     }
 }
 
@@ -23,6 +24,10 @@ pub(super) async fn survey(scene: &Scene<'_>) -> Outcome {
     if scene.state.attempt_no == 0 {
         // Nothing was ever launched, so nothing of this request can be there.
         return Outcome::Surveyed { left_behind: Vec::new() };
+    }
+    // A clone that was begun before the run was cancelled is still on its way, and would appear after the last look.
+    if let Some(outcome) = clone_on_its_way(scene).await {
+        return outcome;
     }
     let query = VmQuery {
         vm_uid: Some(&vm_uid),

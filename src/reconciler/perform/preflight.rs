@@ -9,16 +9,9 @@ pub(super) async fn preflight(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
     let spec = &scene.received.spec;
     let vm_uid = scene.received.vm_uid.to_string();
     let is_repeated = attempt_no > 1;
-    if is_repeated {
-        // An earlier attempt may have left a clone on its way. The first attempt cannot have.
-        match scene.vcenter.client.clone_tasks_running(&spec.vm_name, Some(&spec.datacenter)).await {
-            Ok(tasks) => {
-                if let Some(task) = tasks.iter().find(|task| may_be_ours(task, spec)) {
-                    return Outcome::CloneStillRunning { task: task.task.clone() };
-                }
-            }
-            Err(error) => return unseen(&error),
-        }
+    // An earlier attempt may have left a clone on its way. The first attempt cannot have.
+    if is_repeated && let Some(outcome) = clone_on_its_way(scene).await {
+        return outcome;
     }
     let query = VmQuery {
         vm_uid: is_repeated.then_some(vm_uid.as_str()),
@@ -47,6 +40,19 @@ pub(super) async fn preflight(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
         scene.vcenter.forget();
     }
     Outcome::Preflight { findings }
+}
+
+/// What to answer while a clone of this VM may still be running in vCenter, or cannot be told; `None` when there is
+/// none.
+pub(super) async fn clone_on_its_way(scene: &Scene<'_>) -> Option<Outcome> {
+    let spec = &scene.received.spec;
+    match scene.vcenter.client.clone_tasks_running(&spec.vm_name, Some(&spec.datacenter)).await {
+        Ok(tasks) => {
+            let ours = tasks.into_iter().find(|task| may_be_ours(task, spec))?;
+            Some(Outcome::CloneStillRunning { task: ours.task })
+        }
+        Err(error) => Some(unseen(&error)),
+    }
 }
 
 fn may_be_ours(task: &CloneTask, spec: &VmSpec) -> bool {
