@@ -68,6 +68,14 @@ impl Rig {
     /// # Errors
     /// When a port, the folder or the bridge is not to be had.
     pub async fn start(options: RigOptions) -> anyhow::Result<Self> {
+        Self::start_with(options, |_| ()).await
+    }
+
+    /// The same with a configuration that `edit` has changed before the bridge starts with it.
+    ///
+    /// # Errors
+    /// When a port, the folder or the bridge is not to be had.
+    pub async fn start_with(options: RigOptions, edit: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
         bridge::use_ring();
         let clock: SharedClock = Arc::new(SystemClock);
         let folder = tempfile::Builder::new().prefix("causeway-demo-").tempdir()?;
@@ -75,7 +83,8 @@ impl Rig {
         let address = listener.local_addr()?;
         let lab = start_lab(&options, address, &clock).await?;
         let vcenter = VcenterFront::start(lab.shared_world(), Arc::clone(&clock))?;
-        let config = rig_config(&lab, &vcenter, &folder.path().join("journal.db"))?;
+        let mut config = rig_config(&lab, &vcenter, &folder.path().join("journal.db"))?;
+        edit(&mut config);
         let bridge = Bridge::start_on(listener, config.clone(), Arc::clone(&clock)).await?;
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { lab, vcenter, bridge: Some(bridge), config, address, http, clock, _folder: folder })
