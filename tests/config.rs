@@ -398,3 +398,13 @@ fn secrets_in_the_file_itself_are_warned_of_by_place() {
     assert_eq!(places, wanted);
     assert!(loaded.warnings.iter().all(|warning| warning.contains("file =") && warning.contains("env =")));
 }
+
+#[test]
+fn a_token_that_could_be_guessed_is_warned_of() {
+    let text = SMALLEST.replace("{ env = \"API_TOKEN\" }", "{ env = \"SHORT\" }");
+    let short = |name: &str| env(name).or_else(|| (name == "SHORT").then(|| "hunter2".to_owned()));
+    let loaded = config::parse(&text, Path::new("."), &short).expect("it works");
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].starts_with("/api_tokens/0/secret"), "{:?}", loaded.warnings);
+    assert!(!loaded.warnings[0].contains("hunter2"));
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -52,7 +53,7 @@ pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCod
 
 async fn verify(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> {
     let report = journal.verify().await?;
-    let faults: Vec<String> = report.faults.iter().map(|fault| format!("{fault:?}")).collect();
+    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
     let head = report.head.as_ref().map(|head| hex(&head.hash));
     let document = json!({
         "sound": report.is_sound(), "requests": report.requests, "events": report.events,
@@ -72,7 +73,7 @@ async fn verify(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> 
 }
 
 async fn show(journal: &Journal, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
-    let id: RequestId = id.parse()?;
+    let id: RequestId = id.parse().with_context(|| format!("`{id}`"))?;
     let Some(Loaded { state, events }) = journal.load(&id).await? else {
         anyhow::bail!("the journal holds no request {id}");
     };

@@ -58,7 +58,8 @@ pub(super) fn run(args: &SignArgs, output: &Output) -> anyhow::Result<ExitCode> 
         headers.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str()))).collect();
     output.tell(&Value::Object(document), || {
         let lines = headers.iter().map(|(name, value)| match args.curl {
-            true => format!("-H '{name}: {value}'"),
+            // Within single quotes only the quote itself means anything to a shell.
+            true => format!("-H '{name}: {}'", value.replace('\'', r"'\''")),
             false => format!("{name}: {value}"),
         });
         lines.collect::<Vec<_>>().join(if args.curl { " " } else { "\n" })
@@ -69,13 +70,19 @@ pub(super) fn run(args: &SignArgs, output: &Output) -> anyhow::Result<ExitCode> 
 /// The bytes of a file, or of standard input for `-`.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     /// Far above what the bridge takes.
-    const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+    const BODY_MIB_MAX: u64 = 16;
+    const BODY_BYTES_MAX: u64 = BODY_MIB_MAX * 1024 * 1024;
     let mut body = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(BODY_BYTES_MAX).read_to_end(&mut body)
+        std::io::stdin().lock().take(BODY_BYTES_MAX + 1).read_to_end(&mut body)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(BODY_BYTES_MAX).read_to_end(&mut body))
+        std::fs::File::open(path).and_then(|file| file.take(BODY_BYTES_MAX + 1).read_to_end(&mut body))
     };
     read.with_context(|| format!("cannot read {}", path.display()))?;
+    anyhow::ensure!(
+        body.len() as u64 <= BODY_BYTES_MAX,
+        "{} has more than {BODY_MIB_MAX} MiB",
+        path.display()
+    );
     Ok(body)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::sections::Config;
 use super::{read, references};
+use crate::http::access::ApiTokenConfig;
 use crate::intake::source::Sources;
 use crate::vm_request::violation::Violation;
 
@@ -65,14 +66,18 @@ pub fn parse(
         vec![Violation::new("", format!("line {line} is not TOML: {}", error.message()), "TOML 1.0")]
     })?;
     let mut found = Vec::new();
-    let warnings = plain_secrets(&value, "");
+    let mut warnings = plain_secrets(&value, "");
     let brought_in = references::resolve(&mut value, base, env, &mut found);
     if !found.is_empty() {
         return Err(found);
     }
     let config = read::read(value, &brought_in)?;
     let violations = violations(&config);
-    if violations.is_empty() { Ok(Loaded { config, warnings }) } else { Err(violations) }
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    warnings.extend(short_tokens(&config));
+    Ok(Loaded { config, warnings })
 }
 
 /// Everything that the types alone do not rule out.
@@ -134,6 +139,17 @@ fn names<'a>(
         }
     }
     names
+}
+
+/// Tokens that could be guessed.
+fn short_tokens(config: &Config) -> impl Iterator<Item = String> {
+    const TOKEN_CHARS_MIN: usize = 16;
+    let short =
+        |(_, token): &(usize, &ApiTokenConfig)| token.secret.expose().chars().count() < TOKEN_CHARS_MIN;
+    let warning = |(index, _): (usize, &ApiTokenConfig)| {
+        format!("/api_tokens/{index}/secret has fewer than {TOKEN_CHARS_MIN} characters: take random ones")
+    };
+    config.api_tokens.iter().enumerate().filter(short).map(warning)
 }
 
 /// Secrets that stand in the file itself.

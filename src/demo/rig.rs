@@ -69,14 +69,23 @@ impl Rig {
     /// # Errors
     /// When a port, the folder or the bridge is not to be had.
     pub async fn start(options: RigOptions) -> anyhow::Result<Self> {
+        Self::start_with(options, |_| ()).await
+    }
+
+    /// The same with a configuration that `edit` has changed before the bridge starts with it.
+    ///
+    /// # Errors
+    /// When a port, the folder or the bridge is not to be had.
+    pub async fn start_with(options: RigOptions, edit: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
         bridge::use_ring();
         let clock: SharedClock = Arc::new(SystemClock);
         let folder = tempfile::Builder::new().prefix("causeway-demo-").tempdir()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free loopback port")?;
         let address = listener.local_addr()?;
         let neighbours = LabOnly::start(&options, Tempo::fast(), address, &clock).await?;
-        let config = neighbours.config(&folder.path().join("journal.db"))?;
+        let mut config = neighbours.config(&folder.path().join("journal.db"))?;
         let LabOnly { lab, vcenter, .. } = neighbours;
+        edit(&mut config);
         let bridge = Bridge::start_on(listener, config.clone(), Arc::clone(&clock)).await?;
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { lab, vcenter, bridge: Some(bridge), config, address, http, clock, _folder: folder })

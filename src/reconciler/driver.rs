@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -83,7 +84,7 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Wakes every active request of the journal.
+    /// Wakes every active request of the journal. Everything runs on the present tokio runtime from now on.
     ///
     /// # Errors
     /// [`ReadError`] when the journal cannot be read.
@@ -100,6 +101,7 @@ impl Reconciler {
             policy: RwLock::new(Arc::new(policy)),
             limits,
             actions: Arc::new(Semaphore::new(limits.actions_max)),
+            runtime: Handle::current(),
             book: Mutex::default(),
             stop: watch::Sender::new(false),
         });
@@ -153,6 +155,9 @@ pub(super) struct Shared {
     policy: RwLock<Arc<Policy>>,
     limits: Limits,
     actions: Arc<Semaphore>,
+    /// Where tasks run. A wake-up comes from any thread: on an HTTP worker's own runtime a task would end with the
+    /// server, in the middle of what it does.
+    runtime: Handle,
     book: Mutex<Book>,
     stop: watch::Sender<bool>,
 }
@@ -211,7 +216,8 @@ impl Shared {
         let ticket = Ticket::default();
         book.live.insert(id.clone(), Entry { ticket: ticket.clone(), waiting: Waiting::new() });
         let shared = Arc::clone(self);
-        book.tasks.spawn(async move {
+        let runtime = self.runtime.clone();
+        let turns = async move {
             loop {
                 // A fault in one request's turns must not take its place in the book, nor anybody else's.
                 let turns = AssertUnwindSafe(turn::live(&shared, &id, &ticket)).catch_unwind().await;
@@ -227,7 +233,8 @@ impl Shared {
                     break;
                 }
             }
-        });
+        };
+        book.tasks.spawn_on(turns, &runtime);
     }
 
     /// Takes the request out of the book, unless it was woken meanwhile (false). The next in line gets its place.

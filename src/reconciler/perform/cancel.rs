@@ -1,7 +1,7 @@
 //! Ends a run, and sees what is left of a request that is being cancelled.
 
 use super::preflight::clone_on_its_way;
-use super::{Outcome, Scene, unseen};
+use super::{Outcome, Scene, unseen, unwritten};
 use crate::aap::CancelAnswer;
 use crate::vcenter::VmQuery;
 use crate::vm_request::hold::LeftBehind;
@@ -10,11 +10,12 @@ pub(super) async fn cancel(scene: &Scene<'_>, workflow_job: i64) -> Outcome {
     match scene.controller.client.cancel(workflow_job).await {
         CancelAnswer::Requested => Outcome::CancelSent,
         CancelAnswer::AlreadyOver => Outcome::CancelTooLate,
-        CancelAnswer::Refused { status: 404, .. } => Outcome::CancelTooLate,
         CancelAnswer::Refused { status, detail } => {
-            unwritten(format!("cancel was refused: {status} {detail}"))
+            // The run is watched to its end all the same, and the claim keeps it from building any more.
+            tracing::error!(workflow_job, status, detail, "the controller will not cancel the run");
+            Outcome::CancelTooLate
         }
-        CancelAnswer::Unknown { why } => super::unwritten(why),
+        CancelAnswer::Unknown { why } => unwritten(why),
     }
 }
 

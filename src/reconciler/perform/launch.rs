@@ -14,9 +14,6 @@ pub struct Prepared {
 }
 
 pub(super) async fn prepare(scene: &Scene<'_>) -> Result<Prepared, Outcome> {
-    if let Some((until, why)) = scene.controller.breaker.open_until(scene.neighbours.clock.now()) {
-        return Err(unwritten(format!("launches wait until {until}: {why}")));
-    }
     let template = match scene.controller.workflow().await {
         Ok(Some(template)) => template,
         Ok(None) => return Err(unwritten("the controller does not show the workflow template")),
@@ -25,6 +22,9 @@ pub(super) async fn prepare(scene: &Scene<'_>) -> Result<Prepared, Outcome> {
     let intent = scene.state.intent.as_ref();
     let vars = intent.and_then(|intent| extra_vars(scene.state, intent, &scene.neighbours.instance));
     let Some(extra_vars) = vars else { return Err(unwritten("there is no attempt to launch")) };
+    if let Err((until, why)) = scene.controller.breaker.admit(scene.neighbours.clock.now()) {
+        return Err(unwritten(format!("launches wait until {until}: {why}")));
+    }
     let body = LaunchBody { extra_vars, ..LaunchBody::default() };
     Ok(Prepared { template: Some(template.id), body })
 }
@@ -43,6 +43,8 @@ pub(super) async fn launch(scene: &Scene<'_>, prepared: Prepared) -> Outcome {
             LaunchOutcome::Accepted { workflow_job }
         }
         LaunchAnswer::Refused { violations } => {
+            // It reads launches: what keeps others back is over.
+            scene.controller.breaker.close();
             scene.controller.forget();
             LaunchOutcome::Refused { violations: violations.into_iter().map(violation).collect() }
         }
