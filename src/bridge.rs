@@ -1,5 +1,6 @@
 //! The composition root: opens the journal, builds the clients, starts and stops everything in order.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::config::Config;
 use crate::http::access::Access;
 use crate::http::{self, AppState, Server};
 use crate::journal::{Journal, JournalOptions};
-use crate::reconciler::{ControllerSetup, Limits, Neighbours, Reconciler};
+use crate::reconciler::{ControllerSetup, Limits, Neighbours, Reconciler, RunOver};
 use crate::vcenter::{Vcenter, VcenterConfig};
 
 /// Why the bridge did not start.
@@ -65,9 +66,10 @@ impl Bridge {
             Reconciler::start(journal.clone(), neighbours, config.policy.clone(), Limits::default()).await?;
         let waker = reconciler.waker();
         let wake: http::Waker = Arc::new(move |id| waker.wake(id));
-        let state = AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone());
+        let state = Arc::new(AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone()));
+        reconciler.on_run_over(count_callbacks(&config, &state));
         let address = config.http.listen;
-        let server = http::start(listener, Arc::new(state), config.http.workers)
+        let server = http::start(listener, state, config.http.workers)
             .map_err(|error| StartError::Listen { address, error })?;
         Ok(Self { server, journal, reconciler })
     }
@@ -92,6 +94,19 @@ impl Bridge {
         self.reconciler.stop().await;
         self.journal.close().await;
     }
+}
+
+/// Counts the notifications that each run is to send, where its controller is configured to send any.
+fn count_callbacks(config: &Config, state: &Arc<AppState>) -> RunOver {
+    let senders = config.controllers.iter().filter(|section| section.callback.is_some());
+    let templates: BTreeMap<String, String> =
+        senders.map(|section| (section.name.clone(), section.workflow.clone())).collect();
+    let state = Arc::clone(state);
+    Arc::new(move |id, workflow_job, controller| {
+        if let Some(template) = templates.get(controller) {
+            http::run_over(&state, id.clone(), workflow_job, template.clone());
+        }
+    })
 }
 
 /// Who is let in by `config`.

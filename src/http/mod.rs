@@ -8,6 +8,7 @@
 pub mod access;
 mod actions;
 mod admit;
+mod callback_watch;
 mod callbacks;
 pub mod counters;
 mod extract;
@@ -22,5 +23,6 @@ mod serve;
 pub mod state;
 mod vm_requests;
 
+pub use callback_watch::run_over;
 pub use serve::{Server, serve, start};
 pub use state::{AppState, Limits, Waker};

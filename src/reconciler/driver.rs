@@ -51,6 +51,9 @@ pub struct Waiting {
     pub trouble: Option<String>,
 }
 
+/// Hears that a run is over: the request, the run and the name of its controller. It must not block.
+pub type RunOver = Arc<dyn Fn(&RequestId, i64, &str) + Send + Sync>;
+
 /// Makes requests look again. Cheap to clone; never blocks.
 #[derive(Debug, Clone)]
 pub struct Waker {
@@ -103,6 +106,7 @@ impl Reconciler {
             actions: Arc::new(Semaphore::new(limits.actions_max)),
             runtime: Handle::current(),
             book: Mutex::default(),
+            run_over: RwLock::default(),
             stop: watch::Sender::new(false),
         });
         let mut after = None;
@@ -117,6 +121,11 @@ impl Reconciler {
             }
         }
         Ok(Self { shared })
+    }
+
+    /// Tells `hear` of every run that is over from now on.
+    pub fn on_run_over(&self, hear: RunOver) {
+        *self.shared.run_over.write().unwrap_or_else(PoisonError::into_inner) = Some(Hearer(hear));
     }
 
     /// The waker of this reconciler.
@@ -159,7 +168,17 @@ pub(super) struct Shared {
     /// server, in the middle of what it does.
     runtime: Handle,
     book: Mutex<Book>,
+    run_over: RwLock<Option<Hearer>>,
     stop: watch::Sender<bool>,
+}
+
+/// Somebody who hears of runs that are over.
+struct Hearer(RunOver);
+
+impl std::fmt::Debug for Hearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hearer")
+    }
 }
 
 /// Who has a task and who waits for one.
@@ -266,6 +285,13 @@ impl Shared {
 
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells of a run that is over.
+    pub fn run_over(&self, id: &RequestId, workflow_job: i64, controller: &str) {
+        if let Some(hearer) = &*self.run_over.read().unwrap_or_else(PoisonError::into_inner) {
+            (hearer.0)(id, workflow_job, controller);
+        }
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -20,5 +20,5 @@ mod neighbours;
 mod perform;
 mod turn;
 
-pub use driver::{Limits, Reconciler, Waiting, Waker};
+pub use driver::{Limits, Reconciler, RunOver, Waiting, Waker};
 pub use neighbours::{ControllerHandle, ControllerSetup, Neighbours};

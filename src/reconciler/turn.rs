@@ -176,9 +176,16 @@ impl<'a> Live<'a> {
                 tracing::error!(request = %self.state.id, %illegal, action = action.name(), "a conclusion that the state does not allow");
                 return self.pause("core", "a conclusion was not possible").await;
             }
+            let run_over = events.iter().find_map(|event| match event {
+                Event::RunJudged(judged) => Some(judged.workflow_job),
+                _ => None,
+            });
             match self.shared.journal.append(self.batch(at, events, &changed)).await {
                 Ok(_) => {
                     self.state = changed;
+                    if let (Some(workflow_job), Some(received)) = (run_over, self.state.received()) {
+                        self.shared.run_over(&self.state.id, workflow_job, &received.spec.controller);
+                    }
                     // A reading with news is a reading all the same: the next one is due at its own time.
                     let last_read_at = matches!(action, Action::ReadRun { .. }).then_some(at);
                     self.attention = Attention { last_read_at, nudged: false };
