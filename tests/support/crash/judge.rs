@@ -71,7 +71,7 @@ pub async fn over_http(scene: &Scene, heard: &Heard) -> anyhow::Result<BTreeMap<
     }
     for (n, id) in &ids {
         let request = get(scene, &format!("/api/v1/vm-requests/{id}")).await?;
-        ensure!(request["vm"]["vm_name"] == Value::from(vm_name(*n)), "{id} is not ticket {n}: {request}");
+        ensure!(request["vm"]["vm_name"] == vm_name(*n), "{id} is not ticket {n}: {request}");
     }
     Ok(ids)
 }
@@ -81,14 +81,14 @@ pub fn by_command(scene: &Scene, ids: &BTreeMap<u32, String>, dice: &mut StdRng)
     let verified = journal_command(scene, &["verify"])?;
     let report = verified.first().context("verify says nothing")?;
     ensure!(report["sound"] == Value::Bool(true), "the journal is not sound: {report}");
-    ensure!(report["requests"] == Value::from(scene.plan.tickets), "{report}");
+    ensure!(report["requests"] == scene.plan.tickets, "{report}");
     for _ in 0..SHOWN {
         let n = dice.random_range(1..=scene.plan.tickets);
         let id = ids.get(&n).context("a ticket without an id")?;
         let story = journal_command(scene, &["show", id])?;
         let kinds: Vec<&str> = story.iter().filter_map(|line| line["type"].as_str()).collect();
         ensure!(kinds.first().is_some_and(|kind| kind.contains("received")), "{id}: {kinds:?}");
-        ensure!(story.iter().zip(1..).all(|(line, seq)| line["seq"] == Value::from(seq)), "{id}: {kinds:?}");
+        ensure!(story.iter().zip(1..).all(|(line, seq)| line["seq"] == seq), "{id}: {kinds:?}");
     }
     Ok(())
 }
