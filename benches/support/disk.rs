@@ -20,7 +20,7 @@ pub fn fdatasync_us(folder: &Path, samples: usize) -> anyhow::Result<Vec<u32>> {
     let mut took = Vec::with_capacity(samples);
     file.seek(SeekFrom::Start(0))?;
     for sample in 0..samples {
-        if (sample as u64 + 1) * WRITE_BYTES as u64 % FILE_BYTES == 0 {
+        if ((sample as u64 + 1) * WRITE_BYTES as u64).is_multiple_of(FILE_BYTES) {
             file.seek(SeekFrom::Start(0))?;
         }
         let started = Instant::now();

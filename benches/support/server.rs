@@ -98,8 +98,12 @@ pub fn serve(kind: Kind, path: &Path) -> anyhow::Result<()> {
             server.stop(true).await;
             return Ok(());
         }
-        let batch_max = if kind == Kind::Single { 1 } else { JournalOptions::default().batch_max };
-        let journal = Journal::open(JournalOptions { batch_max, ..JournalOptions::at(path) }, clock.clone())?;
+        let mut options = JournalOptions::at(path);
+        if kind == Kind::Single {
+            // A transaction takes no further item once it has a byte.
+            options.batch_bytes_max = 1;
+        }
+        let journal = Journal::open(options, clock.clone())?;
         let state =
             AppState::new(journal.clone(), access, clock, Arc::new(|_| {}), config.http.limits.clone());
         let server = http::start(listener, Arc::new(state), WORKERS)?;
