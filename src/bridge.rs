@@ -64,9 +64,14 @@ impl Bridge {
         let journal = Journal::open(options, clock.clone())?;
         let reconciler =
             Reconciler::start(journal.clone(), neighbours, config.policy.clone(), Limits::default()).await?;
-        let waker = reconciler.waker();
+        let (waker, knows) = (reconciler.waker(), reconciler.waker());
         let wake: http::Waker = Arc::new(move |id| waker.wake(id));
-        let state = Arc::new(AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone()));
+        let trouble: http::Trouble =
+            Arc::new(move |id| knows.waiting(id).and_then(|waiting| waiting.trouble));
+        let state = Arc::new(
+            AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone())
+                .with_trouble(trouble),
+        );
         reconciler.on_run_over(count_callbacks(&config, &state));
         let address = config.http.listen;
         let server = http::start(listener, state, config.http.workers)

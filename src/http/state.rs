@@ -14,6 +14,10 @@ use crate::vm_request::RequestId;
 /// Says that there may be news about a request. It carries no news itself and never blocks.
 pub type Waker = Arc<dyn Fn(&RequestId) + Send + Sync>;
 
+/// What goes wrong with a request now, as this process knows it: a neighbour that is away, a controller that takes no
+/// launches. It is in no event, for it is over when the next turn succeeds.
+pub type Trouble = Arc<dyn Fn(&RequestId) -> Option<String> + Send + Sync>;
+
 /// 80 random bits for a request's id.
 pub type Dice = Arc<dyn Fn() -> u128 + Send + Sync>;
 
@@ -89,6 +93,7 @@ pub struct AppState {
     pub clock: SharedClock,
     pub dice: Dice,
     pub waker: Waker,
+    pub trouble: Trouble,
     pub limits: Limits,
     pub counters: Counters,
     is_draining: AtomicBool,
@@ -103,10 +108,18 @@ impl AppState {
             clock,
             dice: Arc::new(|| u128::from(rand::random::<u64>()) << 16 | u128::from(rand::random::<u16>())),
             waker,
+            trouble: Arc::new(|_| None),
             limits,
             counters: Counters::default(),
             is_draining: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with somebody who knows what goes wrong.
+    #[must_use]
+    pub fn with_trouble(mut self, trouble: Trouble) -> Self {
+        self.trouble = trouble;
+        self
     }
 
     /// From now on `/readyz` says that no new work should be sent here.

@@ -62,7 +62,9 @@ pub(super) async fn get(request: HttpRequest, _: Caller, id: PathId) -> Result<H
 
 async fn one(state: &super::AppState, id: &RequestId) -> Result<Value, Problem> {
     let known = state.journal.load_state(id).await?;
-    known.as_ref().map(resource::of).ok_or_else(no_such_request)
+    let mut shown = known.as_ref().map(resource::of).ok_or_else(no_such_request)?;
+    shown["trouble"] = json!((state.trouble)(id));
+    Ok(shown)
 }
 
 /// `GET`: a page, newest first.
