@@ -21,7 +21,9 @@ struct Ran {
 impl Ran {
     /// One JSON document a line, as `--json` promises.
     fn documents(&self) -> Vec<Value> {
-        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\n{self:?}"));
+        let read = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\n{self:?}"))
+        };
         self.out.lines().map(read).collect()
     }
 }
@@ -39,7 +41,11 @@ fn run_with(arguments: &[&str], input: &[u8], more: &[(&str, String)]) -> Ran {
     let _unread = child.stdin.take().expect("a pipe").write_all(input);
     let output = child.wait_with_output().expect("the binary ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    Ran { code: output.status.code().expect("an exit code"), out: text(output.stdout), err: text(output.stderr) }
+    Ran {
+        code: output.status.code().expect("an exit code"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 fn run(arguments: &[&str]) -> Ran {
@@ -102,7 +108,9 @@ fn each_shell_gets_its_completions() {
 
 #[test]
 fn a_wrong_command_line_is_exit_code_2_and_says_what_would_be_right() {
-    for arguments in [&[][..], &["nonsense"], &["journal", "verify"], &["sign", "--secret", "x"], &["demo", "--seed", "x"]] {
+    for arguments in
+        [&[][..], &["nonsense"], &["journal", "verify"], &["sign", "--secret", "x"], &["demo", "--seed", "x"]]
+    {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}");
         assert!(ran.err.contains("Usage:") || ran.err.contains("--help"), "{arguments:?}: {}", ran.err);
@@ -151,7 +159,11 @@ fn validate_names_a_file_that_is_not_there_and_a_text_that_is_no_json() {
 fn a_body_beyond_the_limit_is_refused_and_not_cut() {
     let mut body = br#"{"vm_name": "web01", "environment": "prod", "vm_os": "redhat", "vm_os_version": "9", "size": "small"}"#.to_vec();
     body.resize(17 * 1024 * 1024, b' ');
-    let ran = run_with(&["sign", "-"], &body, &[("CAUSEWAY_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned())]);
+    let ran = run_with(
+        &["sign", "-"],
+        &body,
+        &[("CAUSEWAY_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned())],
+    );
     assert_eq!(ran.code, 1, "signed what was cut: {}", ran.out);
     assert!(ran.err.contains("16 MiB"), "{}", ran.err);
 }
@@ -224,7 +236,8 @@ fn sign_prints_headers_or_options_that_a_shell_hands_to_curl_unchanged() {
     let secret = [("CAUSEWAY_SECRET", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD".to_owned())];
     let plain = run_with(&["sign", "-", "--id", "msg_1", "--timestamp", "1649367553"], b"{}", &secret);
     assert_eq!(plain.out.lines().count(), 3, "{}", plain.out);
-    let ran = run_with(&["sign", "-", "--curl", "--id", "msg_1", "--timestamp", "1649367553"], b"{}", &secret);
+    let ran =
+        run_with(&["sign", "-", "--curl", "--id", "msg_1", "--timestamp", "1649367553"], b"{}", &secret);
     assert_eq!(ran.code, 0);
     let script = format!("printf '%s\\n' {}", ran.out.trim());
     let echoed = Command::new("sh").args(["-c", &script]).output().expect("a shell");
@@ -242,7 +255,11 @@ fn sign_refuses_secrets_that_the_scheme_cannot_use_without_showing_them() {
     let ran = run_with(&["sign", "-"], b"{}", &[("CAUSEWAY_SECRET", "whsec_not*base64*at*all".to_owned())]);
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(!ran.err.contains("not*base64") && ran.err.contains("error:"), "{}", ran.err);
-    let ran = run_with(&["sign", "-", "--json"], b"{}", &[("CAUSEWAY_SECRET", "whsec_not*base64*at*all".to_owned())]);
+    let ran = run_with(
+        &["sign", "-", "--json"],
+        b"{}",
+        &[("CAUSEWAY_SECRET", "whsec_not*base64*at*all".to_owned())],
+    );
     assert_eq!(ran.code, 1);
     assert!(ran.documents()[0]["error"].is_string(), "{}", ran.out);
 }
@@ -265,7 +282,9 @@ fn the_demo_lists_its_scenarios_and_knows_no_other() {
 fn the_demo_tells_a_story_to_people_and_documents_to_programs() {
     let people = run(&["demo"]);
     assert_eq!((people.code, people.err.as_str()), (0, ""), "{}", people.out);
-    for part in ["received web01", "attempt 1 decided", "accepted as workflow job", "verified:", "hash chain sound"] {
+    for part in
+        ["received web01", "attempt 1 decided", "accepted as workflow job", "verified:", "hash chain sound"]
+    {
         assert!(people.out.contains(part), "{part}: {}", people.out);
     }
     let programs = run(&["demo", "--json", "--scenario", "cancel"]);
@@ -421,7 +440,11 @@ async fn a_journal_is_proved_shown_and_rebuilt_and_damage_is_named() {
 
     let shown = journal(&["show", &id]);
     assert_eq!(shown.code, 0);
-    assert!(shown.out.contains("received jrn01") && shown.out.trim_end().ends_with("is done"), "{}", shown.out);
+    assert!(
+        shown.out.contains("received jrn01") && shown.out.trim_end().ends_with("is done"),
+        "{}",
+        shown.out
+    );
     let rows = journal(&["show", &id, "--json"]).documents();
     let seqs: Vec<u64> = rows.iter().filter_map(|row| row["seq"].as_u64()).collect();
     assert_eq!(seqs, (1..=rows.len() as u64).collect::<Vec<_>>());
@@ -435,7 +458,11 @@ async fn a_journal_is_proved_shown_and_rebuilt_and_damage_is_named() {
     let nonsense = journal(&["show", "nonsense"]);
     assert!(nonsense.code == 1 && nonsense.err.contains("nonsense"), "{}", nonsense.err);
     let missing = run(&["journal", "--file", "no/such.db", "verify"]);
-    assert!(missing.code == 1 && missing.err.contains("there is no journal at no/such.db"), "{}", missing.err);
+    assert!(
+        missing.code == 1 && missing.err.contains("there is no journal at no/such.db"),
+        "{}",
+        missing.err
+    );
     assert!(!Path::new("no/such.db").exists());
 }
 
@@ -447,7 +474,8 @@ async fn a_damaged_journal_is_named_for_what_it_is() {
     let changed = rusqlite::Connection::open(&path).expect("the journal's file");
     changed.execute_batch("PRAGMA writable_schema = ON").expect("set");
     let triggers: Vec<String> = {
-        let mut query = changed.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").expect("a query");
+        let mut query =
+            changed.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").expect("a query");
         let names = query.query_map([], |row| row.get(0)).expect("rows");
         names.collect::<Result<_, _>>().expect("names")
     };
@@ -466,7 +494,8 @@ async fn a_damaged_journal_is_named_for_what_it_is() {
     assert_eq!(document["sound"], false);
     assert!(document["faults"].as_array().is_some_and(|faults| !faults.is_empty()), "{document}");
 
-    std::fs::write(&path, b"this is no journal at all, but it is long enough to be looked at as one").expect("written");
+    std::fs::write(&path, b"this is no journal at all, but it is long enough to be looked at as one")
+        .expect("written");
     let ran = run(&["journal", "--file", &file, "verify"]);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
     assert!(ran.err.contains(&file), "{}", ran.err);

@@ -210,7 +210,8 @@ fn references_to_files() -> String {
     let mut text = SMALLEST.to_owned();
     for (name, secret) in SECRETS {
         let from = format!("{{ env = \"{name}\" }}");
-        let to = if name == "TOKEN" { "{ file = \"secrets/token\" }".to_owned() } else { format!("\"{secret}\"") };
+        let to =
+            if name == "TOKEN" { "{ file = \"secrets/token\" }".to_owned() } else { format!("\"{secret}\"") };
         text = text.replace(&from, &to);
     }
     text
@@ -253,7 +254,8 @@ fn unknown_keys_are_named_with_their_place_wherever_they_stand() {
 
 #[test]
 fn the_second_of_two_is_the_one_that_is_named() {
-    let more = "[[controllers]]\nname = \"other\"\nbase_url = \"http://127.0.0.1:2\"\ntokn = \"x\"\n\n[[vcenters]]";
+    let more =
+        "[[controllers]]\nname = \"other\"\nbase_url = \"http://127.0.0.1:2\"\ntokn = \"x\"\n\n[[vcenters]]";
     let found = one(&[("[[vcenters]]", more)]);
     assert!(found.pointer.starts_with("/controllers/1/"), "{found}");
 }
@@ -264,7 +266,12 @@ fn wrong_types_are_named_with_what_would_be_right_and_never_repeat_the_value() {
         ("instance = \"test\"", "instance = 4711", "/instance", "string"),
         ("path = \"journal.db\"", "path = true", "/journal/path", "path"),
         ("token = { env = \"TOKEN\" }", "token = 4711", "/controllers/0/token", "string"),
-        ("secrets = [{ env = \"WEBHOOK\" }]", "secrets = { env = \"WEBHOOK\" }", "/sources/0/secrets", "sequence"),
+        (
+            "secrets = [{ env = \"WEBHOOK\" }]",
+            "secrets = { env = \"WEBHOOK\" }",
+            "/sources/0/secrets",
+            "sequence",
+        ),
         ("secrets = [{ env = \"WEBHOOK\" }]", "secrets = [4711]", "/sources/0/secrets", "string"),
         ("cpu = 2,", "cpu = \"4711\",", "/catalog/sizes/small/cpu", "u32"),
         ("cpu = 2,", "cpu = -4711,", "/catalog/sizes/small/cpu", "u32"),
@@ -272,7 +279,12 @@ fn wrong_types_are_named_with_what_would_be_right_and_never_repeat_the_value() {
         ("scheme = \"standard_webhooks\"", "scheme = \"4711\"", "/sources/0/scheme", "hub_signature_256"),
         ("[journal]", "[http]\nlisten = \"4711\"\n\n[journal]", "/http/listen", ""),
         ("[journal]", "[policy]\nsettle_secs = \"4711\"\n\n[journal]", "/policy/settle_secs", "u64"),
-        ("password = { env = \"PASSWORD\" }", "password = { secret = \"4711\" }", "/vcenters/0/password", "string"),
+        (
+            "password = { env = \"PASSWORD\" }",
+            "password = { secret = \"4711\" }",
+            "/vcenters/0/password",
+            "string",
+        ),
         ("scheme = \"standard_webhooks\"", "scheme = { env = \"PASSWORD\" }", "/sources/0/scheme", "bearer"),
     ];
     for (from, to, place, right) in cases {
@@ -308,8 +320,12 @@ fn what_is_wrong_in_several_places_is_told_at_once() {
     ]);
     let mut seen = places(&found);
     seen.sort_unstable();
-    let wanted =
-        ["/api_tokens/0/name", "/catalog/images/0/templat", "/catalog/sizes/small/cpu", "/vcenters/0/username"];
+    let wanted = [
+        "/api_tokens/0/name",
+        "/catalog/images/0/templat",
+        "/catalog/sizes/small/cpu",
+        "/vcenters/0/username",
+    ];
     assert_eq!(seen, wanted);
 }
 
@@ -338,8 +354,12 @@ fn names_that_stand_twice_are_refused() {
 
 #[test]
 fn environments_that_name_nothing_configured_are_refused() {
-    let found = wrong(&[("controller = \"lab\"", "controller = \"lba\""), ("vcenter = \"vc\"", "vcenter = \"cv\"")]);
-    assert_eq!(places(&found), ["/catalog/environments/prod/controller", "/catalog/environments/prod/vcenter"]);
+    let found =
+        wrong(&[("controller = \"lab\"", "controller = \"lba\""), ("vcenter = \"vc\"", "vcenter = \"cv\"")]);
+    assert_eq!(
+        places(&found),
+        ["/catalog/environments/prod/controller", "/catalog/environments/prod/vcenter"]
+    );
     assert!(found[0].expected.contains("lab") && found[1].expected.contains("vc"), "{found:?}");
     let network = one(&[("default_network = \"net\"", "default_network = \"nte\"")]);
     assert_eq!(network.pointer, "/catalog/environments/prod/default_network");
@@ -347,7 +367,8 @@ fn environments_that_name_nothing_configured_are_refused() {
 
 #[test]
 fn names_that_cannot_stand_in_an_address_are_refused() {
-    let found = wrong(&[("name = \"lab\"", "name = \"a/b\""), ("controller = \"lab\"", "controller = \"a/b\"")]);
+    let found =
+        wrong(&[("name = \"lab\"", "name = \"a/b\""), ("controller = \"lab\"", "controller = \"a/b\"")]);
     assert_eq!(places(&found), ["/controllers/0/name"]);
     let reserved = one(&[("name = \"itsm\"", "name = \"aap\"")]);
     assert_eq!(reserved.pointer, "/sources/0/name");
@@ -372,7 +393,8 @@ fn secrets_in_the_file_itself_are_warned_of_by_place() {
     let mut places: Vec<&str> =
         loaded.warnings.iter().filter_map(|warning| warning.split_whitespace().next()).collect();
     places.sort_unstable();
-    let wanted = ["/api_tokens/0/secret", "/controllers/0/token", "/sources/0/secrets", "/vcenters/0/password"];
+    let wanted =
+        ["/api_tokens/0/secret", "/controllers/0/token", "/sources/0/secrets", "/vcenters/0/password"];
     assert_eq!(places, wanted);
     assert!(loaded.warnings.iter().all(|warning| warning.contains("file =") && warning.contains("env =")));
 }

@@ -11,9 +11,9 @@ use causeway::clock::{Clock, SharedClock, SystemClock};
 use causeway::config::{Config, Secret};
 use causeway::demo::Rig;
 use causeway::doctor::{Report, examine};
+use causeway::lab::controller::model::NoticeEvent;
 use causeway::lab::controller::model::access::Role;
 use causeway::lab::controller::model::content::{ADMIN_TOKEN, STAGES};
-use causeway::lab::controller::model::NoticeEvent;
 use causeway::lab::controller::model::rows::Scope;
 use causeway::lab::controller::model::survey::Survey;
 use causeway::lab::world::World;
@@ -160,7 +160,10 @@ async fn a_workflow_that_does_not_prompt_or_runs_one_at_a_time() {
             row.allow_simultaneous = false;
         });
     };
-    assert_eq!(codes_after(world, as_it_was).await, ["workflow_does_not_prompt", "workflow_not_simultaneous"]);
+    assert_eq!(
+        codes_after(world, as_it_was).await,
+        ["workflow_does_not_prompt", "workflow_not_simultaneous"]
+    );
 }
 
 #[tokio::test]
@@ -191,7 +194,8 @@ async fn a_workflow_whose_nodes_lack_a_stages_identifier() {
         let mut world = rig.lab.world();
         let content = world.content;
         let now = Timestamp::UNIX_EPOCH;
-        let workflow = world.controller.add_workflow_job_template(content.organization, "Half a Workflow", now);
+        let workflow =
+            world.controller.add_workflow_job_template(content.organization, "Half a Workflow", now);
         for ((stage, _), template) in STAGES.iter().zip(content.job_templates).skip(1) {
             let identifier = if *stage == "validation" { "check" } else { stage };
             world.controller.add_node(workflow, template, identifier, now).expect("a node");
@@ -462,20 +466,29 @@ async fn the_command_tells_what_is_well_and_what_is_not_by_words_and_exit_code()
     let findings = document["findings"].as_array().expect("findings");
     let codes: Vec<&str> = findings.iter().filter_map(|finding| finding["code"].as_str()).collect();
     assert_eq!(codes, ["token_refused", "vcenter_login_refused"]);
-    assert!(findings.iter().all(|finding| finding["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty())));
+    assert!(
+        findings.iter().all(|finding| finding["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()))
+    );
 
     let (code, out, err) = doctor(&rig, &[], &[("DEMO_CONTROLLER_TOKEN", "")]).await;
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("/controllers/0/token") && err.contains("DEMO_CONTROLLER_TOKEN is not set"), "{err}");
+    assert!(
+        err.contains("/controllers/0/token") && err.contains("DEMO_CONTROLLER_TOKEN is not set"),
+        "{err}"
+    );
     rig.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_says_when_a_client_cannot_even_be_set_up() {
     let rig = healthy().await;
-    let (code, _, err) = doctor(&rig, &[], &[("DEMO_CONTROLLER", "https://u:wr0ng-s3cr3t@aap.example.com")]).await;
+    let (code, _, err) =
+        doctor(&rig, &[], &[("DEMO_CONTROLLER", "https://u:wr0ng-s3cr3t@aap.example.com")]).await;
     assert_eq!(code, 1);
-    assert!(err.contains("base_url must not hold a user or password") && !err.contains("wr0ng-s3cr3t"), "{err}");
+    assert!(
+        err.contains("base_url must not hold a user or password") && !err.contains("wr0ng-s3cr3t"),
+        "{err}"
+    );
     rig.stop().await;
 }
 

@@ -130,7 +130,12 @@ fn losers_changed_nothing(rig: &Rig, ending: &Ending, runs_expected: usize) {
     for run in runs.iter().filter(|run| i64::try_from(run.id) != Ok(holder)) {
         assert!(run.status.is_terminal(), "run {} still is {:?}", run.id, run.status);
         for job in world.controller.jobs_of(run.id) {
-            assert_ne!(job.status, Status::Successful, "a job of the loser {} did something: {job:?}", run.id);
+            assert_ne!(
+                job.status,
+                Status::Successful,
+                "a job of the loser {} did something: {job:?}",
+                run.id
+            );
         }
     }
     assert_ne!(ending.host_variables.as_ref().expect("host variables")["vm_state"], "failed");
@@ -153,7 +158,10 @@ fn resumed(rig: &Rig, ending: &Ending) {
         .filter(|(_, record)| record.attempt_no == 1 && record.is_finished())
         .map(|(stage, _)| stage.name())
         .collect();
-    assert!(!stages[1].iter().any(|stage| finished_at_first.contains(&stage.as_str())), "{first}: {stages:?}");
+    assert!(
+        !stages[1].iter().any(|stage| finished_at_first.contains(&stage.as_str())),
+        "{first}: {stages:?}"
+    );
 }
 
 fn nothing_was_built(rig: &Rig, ending: &Ending) {

@@ -198,7 +198,8 @@ impl Api {
 }
 
 fn tell(row: &Value, output: &Output) {
-    output.tell(row, || event_of(row).map_or_else(|| row.to_string(), |event| story::lines(&event).join("\n")));
+    output
+        .tell(row, || event_of(row).map_or_else(|| row.to_string(), |event| story::lines(&event).join("\n")));
 }
 
 /// The event in a row of the journal; `None` for one that a newer bridge wrote.
@@ -207,9 +208,8 @@ fn event_of(row: &Value) -> Option<Event> {
     let parts: Vec<&str> = kind.strip_suffix(".v1")?.split('.').collect();
     // A kind is an event's name in groups: `launch.sent` is launch_sent, `request.received` is received.
     let names = [parts.join("_"), (*parts.last()?).to_owned(), "surplus_runs".to_owned()];
-    let read = |name: &String| {
-        serde_json::from_value::<Event>(json!({"event": name, "data": row.get("data")})).ok()
-    };
+    let read =
+        |name: &String| serde_json::from_value::<Event>(json!({"event": name, "data": row.get("data")})).ok();
     names.iter().filter_map(read).find(|event| event.kind() == kind)
 }
 

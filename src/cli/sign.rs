@@ -79,6 +79,10 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
         std::fs::File::open(path).and_then(|file| file.take(BODY_BYTES_MAX + 1).read_to_end(&mut body))
     };
     read.with_context(|| format!("cannot read {}", path.display()))?;
-    anyhow::ensure!(body.len() as u64 <= BODY_BYTES_MAX, "{} has more than {BODY_MIB_MAX} MiB", path.display());
+    anyhow::ensure!(
+        body.len() as u64 <= BODY_BYTES_MAX,
+        "{} has more than {BODY_MIB_MAX} MiB",
+        path.display()
+    );
     Ok(body)
 }

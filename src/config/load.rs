@@ -96,7 +96,11 @@ fn violations(config: &Config) -> Vec<Violation> {
     for (index, name) in &people {
         if people[..*index].iter().any(|(_, other)| other == name) {
             let at = format!("/api_tokens/{index}/name");
-            found.push(Violation::new(at, "stands twice", "a name of its own: the journal tells people by it"));
+            found.push(Violation::new(
+                at,
+                "stands twice",
+                "a name of its own: the journal tells people by it",
+            ));
         }
     }
     found.extend(Sources::new(&config.sources).err().unwrap_or_default());
@@ -126,7 +130,8 @@ fn names<'a>(
 /// Tokens that could be guessed.
 fn short_tokens(config: &Config) -> impl Iterator<Item = String> {
     const TOKEN_CHARS_MIN: usize = 16;
-    let short = |(_, token): &(usize, &ApiTokenConfig)| token.secret.expose().chars().count() < TOKEN_CHARS_MIN;
+    let short =
+        |(_, token): &(usize, &ApiTokenConfig)| token.secret.expose().chars().count() < TOKEN_CHARS_MIN;
     let warning = |(index, _): (usize, &ApiTokenConfig)| {
         format!("/api_tokens/{index}/secret has fewer than {TOKEN_CHARS_MIN} characters: take random ones")
     };

@@ -97,7 +97,8 @@ fn violation(error: &toml::de::Error, pointer: &str, brought_in: &[String]) -> V
     let keys = keys.into_iter().flat_map(|keys| keys.split('.'));
     let place = keys.fold(pointer.to_owned(), |place, key| format!("{place}/{}", token(key)));
     let (place, detail, expected) = meaning(error.message(), place);
-    let shown = |text: &str| brought_in.iter().any(|secret| secret.len() > 3 && text.contains(secret.as_str()));
+    let shown =
+        |text: &str| brought_in.iter().any(|secret| secret.len() > 3 && text.contains(secret.as_str()));
     let detail = if shown(&detail) { "cannot be used".to_owned() } else { detail };
     let expected = if shown(&expected) { EXAMPLE.to_owned() } else { expected };
     Violation::new(place, detail, expected)
@@ -136,7 +137,10 @@ mod tests {
         let cases = [
             ("invalid type: string \"hunter2, expected x\", expected a sequence", "a sequence"),
             ("invalid type: integer `4711`, expected a string", "a string"),
-            ("invalid value: string \"hunter2\", expected relative URL without a base", "relative URL without a base"),
+            (
+                "invalid value: string \"hunter2\", expected relative URL without a base",
+                "relative URL without a base",
+            ),
             ("unknown variant `hunter2`, expected one of `bearer`, `basic`", "one of `bearer`, `basic`"),
         ];
         for (message, right) in cases {

@@ -24,7 +24,8 @@ pub(super) async fn examine(
     let path = format!("/hooks/aap/{}", section.name);
     if attached.is_empty() {
         // An account without the right to see them gets an empty list, not an error (CONTRACT.md §8.5).
-        let detail = format!("none can be seen: either none is attached, or this account may not see them (…{path})");
+        let detail =
+            format!("none can be seen: either none is attached, or this account may not see them (…{path})");
         let remedy = "attach a webhook template for success and error; with the organization's role Notification Admin the doctor can look";
         return report.warn("notification_unseen", &subject, detail, remedy);
     }
