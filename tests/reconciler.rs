@@ -150,6 +150,7 @@ async fn a_launch_that_is_answered_401_is_put_off_and_keeps_the_others_back() {
         ids.push(ask(&rig, &lean(&format!("off{number:02}"))).await);
     }
     let is_put_off = |event: &Event| matches!(event, Event::LaunchPutOff { status: 401, .. });
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
     let mut put_offs = 0;
     while put_offs < 4 {
         assert!(start.elapsed() < live::DEADLINE, "only {put_offs} launches were tried");
@@ -158,7 +159,7 @@ async fn a_launch_that_is_answered_401_is_put_off_and_keeps_the_others_back() {
             let told = live::events(&rig, id).await;
             put_offs += told.iter().filter(|each| is_put_off(&each.event)).count();
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        beat.tick().await;
     }
     let (sent, secs) = (proxy.count(is_launch), start.elapsed().as_secs());
     let most = usize::try_from(secs).expect("few") + 2;
@@ -657,6 +658,7 @@ async fn lives(seed: u64) {
 async fn life(rig: &Rig, name: String) -> (RequestId, Phase, String) {
     let id = ask(rig, &lean(&name)).await;
     let start = Instant::now();
+    let mut beat = tokio::time::interval(Duration::from_millis(25));
     let mut retries = 0;
     loop {
         let seen = state(rig, &id).await;
@@ -673,7 +675,7 @@ async fn life(rig: &Rig, name: String) -> (RequestId, Phase, String) {
                 act(rig, &id, "cancel").await;
             }
         }
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        beat.tick().await;
     }
 }
 
