@@ -11,8 +11,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use causeway::clock::SystemClock;
+use causeway::clock::{Clock, SharedClock, SystemClock};
 use causeway::config::Secret;
+use causeway::lab::vcenter_front::VcenterFront;
+use causeway::lab::vsphere::{self, CloneSpec, VM_UID_KEY, Vsphere};
+use causeway::lab::world::{World, WorldOptions};
 use causeway::vcenter::{Vcenter, VcenterConfig, VcenterError, VmQuery};
 use causeway::vm_request::sighting::{PowerState, VmSighting};
 use serde_json::{Value, json};
@@ -296,6 +299,58 @@ fn disk(device: &Value) -> Value {
         "thin": device["backing"]["thinProvisioned"],
         "file": device["backing"]["fileName"],
     })
+}
+
+// ── against the lab's vCenter, seeded through its model ──
+
+/// Machines of every kind that Causeway meets, as [`seeded`] makes them with govc.
+fn seed(vsphere: &mut Vsphere) -> Result<(), vsphere::Fault> {
+    let now = SystemClock.now();
+    let clone = |name: &str, folder: &str, uid: Option<&str>| CloneSpec {
+        name: name.to_owned(),
+        template: "rhel9".to_owned(),
+        datacenter: "DC0".to_owned(),
+        cluster: "C0".to_owned(),
+        folder: folder.to_owned(),
+        cpu: Some(4),
+        memory_mib: Some(2_048),
+        network: Some("prod-app".to_owned()),
+        extra_config: uid.map(|uid| (VM_UID_KEY.to_owned(), uid.to_owned())).into_iter().collect(),
+        ..CloneSpec::default()
+    };
+    let dc0 = vsphere.datacenter_by_name("DC0")?.clone();
+    vsphere.make_vm_folder(&dc0, "prod/blue")?;
+    for (name, folder, uid) in [
+        ("web01", "", Some(UID_1)),
+        ("plain", "prod", Some(UID_2)),
+        ("web02", "prod/blue", None),
+        ("off01", "dev", None),
+    ] {
+        vsphere.begin_clone(clone(name, folder, uid), jiff::SignedDuration::ZERO, now)?;
+    }
+    vsphere.tick(now);
+    let moid = |vsphere: &Vsphere, name: &str| vsphere.vms_by_name(name)[0].moid;
+    let (web01, plain) = (moid(vsphere, "web01"), moid(vsphere, "plain"));
+    let network = vsphere.network_by_name(dc0.moid, "prod-db")?;
+    vsphere.add_nic(web01, network, now)?;
+    vsphere.add_disk(web01, 3, None, now)?;
+    vsphere.set_power(web01, vsphere::PowerState::PoweredOn, now)?;
+    vsphere.set_guest_ip(web01, Some("10.20.30.40"), Some("web01.example.org"))?;
+    vsphere.rename(plain, ODD_NAME, now)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_sees_of_the_lab_what_govc_sees() {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let mut world = World::new(WorldOptions::fast(1), clock.now()).expect("a world");
+    seed(&mut world.vsphere).expect("machines");
+    let front = VcenterFront::start(Arc::new(std::sync::Mutex::new(world)), clock).expect("a vCenter");
+    causeway::bridge::use_ring();
+    let password = front.password().to_owned();
+    let endpoint = Endpoint { url: front.url.clone(), username: "lab".to_owned(), password };
+    contract(&endpoint).await;
+    assert_eq!(front.state.session_count(), 0, "a session was left open");
+    front.stop().await;
 }
 
 // ── below: against govmomi's simulator only ──

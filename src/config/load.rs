@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::sections::Config;
 use super::{read, references};
-use crate::http::access::ApiTokenConfig;
 use crate::intake::source::Sources;
 use crate::vm_request::violation::Violation;
 
@@ -142,14 +141,16 @@ fn names<'a>(
 }
 
 /// Tokens that could be guessed.
-fn short_tokens(config: &Config) -> impl Iterator<Item = String> {
+fn short_tokens(config: &Config) -> Vec<String> {
     const TOKEN_CHARS_MIN: usize = 16;
-    let short =
-        |(_, token): &(usize, &ApiTokenConfig)| token.secret.expose().chars().count() < TOKEN_CHARS_MIN;
-    let warning = |(index, _): (usize, &ApiTokenConfig)| {
-        format!("/api_tokens/{index}/secret has fewer than {TOKEN_CHARS_MIN} characters: take random ones")
-    };
-    config.api_tokens.iter().enumerate().filter(short).map(warning)
+    let mut warnings = Vec::new();
+    for (index, token) in config.api_tokens.iter().enumerate() {
+        if token.secret.expose().chars().count() < TOKEN_CHARS_MIN {
+            let at = format!("/api_tokens/{index}/secret");
+            warnings.push(format!("{at} has fewer than {TOKEN_CHARS_MIN} characters: take random ones"));
+        }
+    }
+    warnings
 }
 
 /// Secrets that stand in the file itself.

@@ -70,13 +70,14 @@ pub async fn has_event(rig: &Rig, id: &RequestId, is: impl Fn(&Event) -> bool) -
 /// Waits until the request's state is as `is` says.
 pub async fn until(rig: &Rig, id: &RequestId, what: &str, is: impl Fn(&State) -> bool) -> State {
     let start = Instant::now();
+    let mut beat = tokio::time::interval(ASK);
     loop {
         let seen = state(rig, id).await;
         if is(&seen) {
             return seen;
         }
         assert!(start.elapsed() < DEADLINE, "never {what}; last {:?} hold {:?}", seen.phase, seen.hold);
-        tokio::time::sleep(ASK).await;
+        beat.tick().await;
     }
 }
 
@@ -88,9 +89,10 @@ pub async fn until_phase(rig: &Rig, id: &RequestId, phase: Phase) -> State {
 /// Waits until `is` holds of anything.
 pub async fn until_true(what: &str, is: impl Fn() -> bool) {
     let start = Instant::now();
+    let mut beat = tokio::time::interval(ASK);
     while !is() {
         assert!(start.elapsed() < DEADLINE, "never: {what}");
-        tokio::time::sleep(ASK).await;
+        beat.tick().await;
     }
 }
 
