@@ -12,8 +12,9 @@ use crate::vm_request::stage::Stage;
 
 /// Ids in one request.
 const IDS_MAX: usize = 200;
-/// How long the first reader waits for others.
-const GATHER_MS: u64 = 15;
+/// How long the first reader waits for others: runs that end within this time of each other cost one request. Nobody
+/// misses it beside a poll interval of seconds.
+const GATHER_MS: u64 = 50;
 /// With at most this many runs in a batch their nodes are read too (one more request), so that each stage is seen as
 /// it happens. Beyond it the stages are read when the run is over.
 const RUNS_WITH_NODES_MAX: usize = 25;
