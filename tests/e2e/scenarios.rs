@@ -1,9 +1,7 @@
 //! Every scenario of the demo, each on a lab and a bridge of its own, judged beyond what its story says: what the
 //! controller saw, what vCenter holds, what stands in the inventories, and what the journal proves.
 
-#[path = "support/live.rs"]
-mod live;
-
+use crate::live;
 use causeway::demo::{Ending, Listener, Rig, SCENARIOS, Scenario, play};
 use causeway::journal::Recorded;
 use causeway::lab::controller::model::Status;

@@ -2,15 +2,13 @@
 //! that stand or vanish, tokens and rights that come and go, runs that others end or delete, callbacks that mean
 //! nothing, cancellations in every phase, restarts under load, and three hundred lives with seeded faults.
 
-#[path = "support/live.rs"]
-mod live;
-#[path = "support/proxy.rs"]
-mod proxy;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::live;
+use crate::live::{act, ask, claim, lean, state, until, until_phase};
+use crate::proxy::{Proxy, Verdict, When, is_launch};
 use causeway::config::Config;
 use causeway::demo::Rig;
 use causeway::lab::controller::model::Status;
@@ -21,8 +19,6 @@ use causeway::lab::world::World;
 use causeway::vm_request::hold::{Hold, OperatorAction};
 use causeway::vm_request::state::{Phase, Progress};
 use causeway::vm_request::{Event, RequestId};
-use live::{act, ask, claim, lean, state, until, until_phase};
-use proxy::{Proxy, Verdict, When, is_launch};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -1,12 +1,10 @@
 //! The command line as a person or a script meets it: the binary itself, its words, its JSON and its exit codes.
 
-#[path = "support/live.rs"]
-mod live;
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::live;
 use causeway::vm_request::state::Phase;
 use serde_json::{Value, json};
 

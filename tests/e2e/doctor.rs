@@ -1,12 +1,10 @@
 //! The doctor against labs that are wrong in one way or in several: every fault is named by its code, with a remedy, and
 //! a healthy lab gives none. It changes nothing, so one healthy lab serves those faults that lie in the configuration.
 
-#[path = "support/live.rs"]
-mod live;
-
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::live;
 use causeway::clock::{Clock, SharedClock, SystemClock};
 use causeway::config::{Config, Secret};
 use causeway::demo::Rig;

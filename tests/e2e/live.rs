@@ -1,7 +1,5 @@
 //! What the end-to-end tests share: a rig, the words of an operator, and waiting on conditions.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
