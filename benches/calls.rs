@@ -28,6 +28,8 @@ use causeway::lab::world::Calls;
 use causeway::reconciler::{Limits, Reconciler};
 use causeway::vm_request::Phase;
 use clap::Parser;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
 const DONE_SECS_MAX: u64 = 300;
@@ -38,7 +40,7 @@ struct Args {
     /// Runs that are finished.
     #[arg(long, default_value_t = 200)]
     runs: u32,
-    /// Pause between two tickets.
+    /// Pause between two tickets, on average.
     #[arg(long, default_value_t = 100)]
     every_ms: u64,
     /// How many times slower than the fast lab, about 2 s a run, the controller works.
@@ -92,10 +94,12 @@ struct Figures {
 /// Runs that begin one after the other and end well, with callbacks on.
 async fn finished_runs(args: &Args) -> anyhow::Result<Figures> {
     let bench = Bench::start(FaultPlan::none(1), slower(args.slower)).await?;
-    // The pace of the arrivals is part of what is measured.
-    let mut pace = tokio::time::interval(Duration::from_millis(args.every_ms.max(1)));
+    // The pace of the arrivals is part of what is measured: tickets come when they come, not by a beat.
+    let mut dice = StdRng::seed_from_u64(1);
+    let mut due = tokio::time::Instant::now();
     for n in 0..args.runs {
-        pace.tick().await;
+        due += Duration::from_millis(dice.random_range(0..=args.every_ms * 2));
+        tokio::time::sleep_until(due).await;
         bench.send(n).await?;
     }
     bench.until(args.runs, Phase::Done).await?;
