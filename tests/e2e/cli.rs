@@ -190,6 +190,7 @@ fn validate_with_a_configuration_shows_the_whole_vm_or_what_the_catalog_lacks() 
 fn demo_config_of_its_own(folder: &Path) -> String {
     let mut text = std::fs::read_to_string(live::demo_config()).expect("the demo's configuration");
     for (name, value) in [
+        ("DEMO_LISTEN", "127.0.0.1:0"),
         ("DEMO_JOURNAL", "journal.db"),
         ("DEMO_API_TOKEN", "a-token-of-the-tests"),
         ("DEMO_WEBHOOK_SECRET", "whsec_czNjcjN0LW9mLXRoZS13ZWJob29rLTAwMDE="),
@@ -512,7 +513,7 @@ fn serve_says_why_it_does_not_start() {
     let address = taken.local_addr().expect("an address").to_string();
     let text = std::fs::read_to_string(&config).expect("the configuration");
     let text = text
-        .replace("[http]", &format!("[http]\nlisten = \"{address}\""))
+        .replace("\"127.0.0.1:0\"", &format!("\"{address}\""))
         .replace("\"journal.db\"", &format!("\"{}\"", folder.path().join("journal.db").display()));
     std::fs::write(&config, text).expect("the configuration");
     let ran = run(&["serve", "--config", &config]);

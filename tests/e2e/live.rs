@@ -149,6 +149,7 @@ pub fn assert_fits(schema: &str, value: &Value) {
 /// The variables that the demo's configuration takes from the environment, for this rig.
 pub fn environment(rig: &Rig) -> Vec<(&'static str, String)> {
     vec![
+        ("DEMO_LISTEN", "127.0.0.1:0".to_owned()),
         ("DEMO_JOURNAL", rig.journal_path().display().to_string()),
         ("DEMO_API_TOKEN", rig.api_token().to_owned()),
         ("DEMO_WEBHOOK_SECRET", rig.webhook_secret().to_owned()),
