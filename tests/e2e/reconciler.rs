@@ -116,10 +116,19 @@ async fn a_token_that_is_refused_before_the_launch_only_puts_it_off() {
         .await;
     assert_eq!(state(&rig, &id).await.phase, Phase::Received);
     assert_eq!(live::launched_runs(&rig, &id), Vec::<u64>::new());
+    let told = trouble(&rig, &id).await;
+    assert!(told.as_str().is_some_and(|text| text.contains("does not accept the token")), "{told}");
     rig.lab.world().refuse_tokens(None);
     until_phase(&rig, &id, Phase::Done).await;
+    assert_eq!(trouble(&rig, &id).await, Value::Null, "nothing goes wrong any more");
     live::assert_built_once(&rig, &id, "tok01");
     end(rig).await;
+}
+
+/// What the API says goes wrong with the request now.
+async fn trouble(rig: &Rig, id: &RequestId) -> Value {
+    let shown = rig.api(Method::GET, &format!("/api/v1/vm-requests/{id}"), None).await.expect("an answer");
+    shown.body["trouble"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
