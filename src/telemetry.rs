@@ -4,6 +4,8 @@
 //! `controller`), numbers carry their unit (`took_ms`). An error is logged once, where it is handled. Bodies, headers,
 //! tokens and query strings are never logged.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// The log could not be started.
@@ -23,7 +25,10 @@ pub enum TelemetryError {
 /// [`TelemetryError`] when the filter cannot be read, or a log runs already.
 pub fn start(filter: &str, json: bool) -> Result<(), TelemetryError> {
     let parsed = EnvFilter::try_new(filter).map_err(|_| TelemetryError::Filter(filter.to_owned()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = if json { builder.json().try_init() } else { builder.try_init() };
     started.map_err(|_| TelemetryError::Twice)
 }

@@ -69,7 +69,11 @@ async fn a_run_is_found_by_its_number_and_a_child_by_its_execution() {
     assert!(bridge.woken.lock().unwrap().is_empty(), "progress is read at the next tick");
     let ended = bridge.send(Request::callback(&of_workflow(58, "successful"))).await;
     assert_eq!(ended.status, 200);
-    assert_eq!(*bridge.woken.lock().unwrap(), [id.clone()], "the end of the run makes a read due");
+    assert_eq!(
+        *bridge.woken.lock().unwrap(),
+        std::slice::from_ref(&id),
+        "the end of the run makes a read due"
+    );
     assert_eq!(bridge.state.counters.callbacks.get("VM Deployment", "seen"), 2);
     let state = bridge.state.journal.load_state(&id).await.unwrap().unwrap();
     assert_eq!(state.phase, Phase::Running, "a callback decides nothing");

@@ -153,10 +153,10 @@ async fn keep(rig: &Rig, output: &Output) -> anyhow::Result<()> {
         "bridge": url, "controller": rig.lab.controller_url, "vcenter": rig.vcenter.url, "token": rig.api_token(),
     });
     output.tell(&document, || {
-        let token = rig.api_token();
+        let (token, secret) = (rig.api_token(), rig.webhook_secret());
         let body = r#"{"vm_name":"web02","environment":"prod","vm_os":"suse","vm_os_version":"15","size":"small"}"#;
         format!(
-            "\n{}\n  controller {}\n  vCenter    {}\n  bridge     {url}\n\nAsk for another VM:\n  curl -sS {url}/api/v1/vm-requests -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{body}'\n\nInterrupt to end.",
+            "\n{}\n  controller {}\n  vCenter    {}\n  bridge     {url}\n\nAsk for another VM:\n  curl -sS {url}/api/v1/vm-requests -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{body}'\n\nOr send a signed ticket, as an ITSM system does (its answer names the request):\n  echo '{body}' > ticket.json\n  eval \"curl -sS {url}/hooks/itsm -H 'Content-Type: application/json' --data-binary @ticket.json $(CAUSEWAY_SECRET={secret} causeway sign --curl ticket.json)\"\n\nInterrupt to end.",
             paint("Everything keeps running", BOLD),
             rig.lab.controller_url,
             rig.vcenter.url

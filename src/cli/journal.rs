@@ -36,6 +36,8 @@ enum JournalCommand {
 
 pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.file.is_file(), "there is no journal at {}", args.file.display());
+    let is_empty = std::fs::metadata(&args.file)?.len() == 0;
+    anyhow::ensure!(!is_empty, "{} is empty: whatever it held is gone", args.file.display());
     super::runtime()?.block_on(async {
         let journal = Journal::open(
             JournalOptions { path: args.file.clone(), ..JournalOptions::default() },

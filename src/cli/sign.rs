@@ -36,7 +36,9 @@ pub struct SignArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SignScheme {
+    #[value(alias = "standard_webhooks")]
     StandardWebhooks,
+    #[value(name = "hub-signature-256", aliases = ["hub_signature_256", "hub-signature256"])]
     HubSignature256,
 }
 

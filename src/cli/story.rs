@@ -187,6 +187,22 @@ fn difference(difference: &Difference) -> String {
     )
 }
 
+/// A person's words on one line: what a terminal would act on is shown instead.
 fn comment(comment: &str) -> Vec<String> {
-    if comment.is_empty() { Vec::new() } else { vec![format!("“{comment}”")] }
+    let shown: String = comment
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<char>>() } else { vec![c] })
+        .collect();
+    if shown.is_empty() { Vec::new() } else { vec![format!("“{shown}”")] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_cannot_forge_a_line_of_the_story() {
+        assert_eq!(comment("ok\u{1b}[2J\nverified: all fine"), ["“ok\\u{1b}[2J\\nverified: all fine”"]);
+        assert_eq!(comment(""), Vec::<String>::new());
+    }
 }

@@ -74,7 +74,9 @@ pub(super) fn stages(state: &State) -> Value {
     named.extend(state.stages.keys().filter(|stage| !Stage::DEPLOYMENT.contains(stage)));
     let one = |stage: Stage| {
         let record = state.stages.get(&stage);
-        let seen = state.run.as_ref().and_then(|run| run.stages.get(&stage));
+        // Once the run is judged the verdicts tell; what was seen on the way may be older than them.
+        let under_way = state.run.as_ref().filter(|run| !run.judged);
+        let seen = under_way.and_then(|run| run.stages.get(&stage));
         json!({
             "stage": stage,
             "verdict": record.map(|record| record.verdict),
