@@ -6,5 +6,5 @@ mod rig;
 mod scenario;
 
 pub use play::{Ending, Listener, play};
-pub use rig::{Answer, LabOnly, Rig, RigOptions};
+pub use rig::{Answer, Hands, LabOnly, Rig, RigOptions, Tools};
 pub use scenario::{Expected, SCENARIOS, Scenario};
