@@ -89,7 +89,7 @@ async fn serve_lab(args: &LabArgs, output: &Output) -> anyhow::Result<ExitCode> 
     let tempo = if args.measured_tempo { Tempo::measured() } else { Tempo::fast() };
     let lab = LabOnly::start(&options, tempo, args.bridge, &clock).await?;
     if let Some(file) = &args.write_config {
-        let text = config(&lab, &args.journal);
+        let text = config(&lab, args);
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     tell(&lab, args, output);
@@ -99,11 +99,16 @@ async fn serve_lab(args: &LabArgs, output: &Output) -> anyhow::Result<ExitCode> 
 }
 
 /// The demo's configuration with the values of this lab in the places of its variables.
-fn config(lab: &LabOnly, journal: &std::path::Path) -> String {
-    let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
+fn config(lab: &LabOnly, args: &LabArgs) -> String {
+    let journal = std::path::absolute(&args.journal).unwrap_or_else(|_| args.journal.clone());
     let mut text = LabOnly::CONFIG.to_owned();
     for (name, value) in lab.environment(&journal) {
         text = text.replace(&format!("{{ env = \"{name}\" }}"), &format!("{value:?}"));
+    }
+    if args.executor == ExecutorKind::Ansible || args.measured_tempo {
+        // The demo's deadlines are for a model that takes milliseconds.
+        text = text.replace("overall_deadline_secs = 12", "overall_deadline_secs = 1800");
+        text = text.replace("verify_deadline_secs = 6", "verify_deadline_secs = 60");
     }
     text
 }
