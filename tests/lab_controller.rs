@@ -943,7 +943,7 @@ fn artifacts_and_host_variables_fit_the_schemas() {
     let jobs: Vec<_> = world.controller.jobs_of(run).cloned().collect();
     assert_eq!(jobs.len(), 5);
     for job in &jobs {
-        let stage = job.playbook.trim_end_matches(".yml");
+        let stage = causeway::lab::controller::model::rows::playbook_name(&job.playbook);
         must_fit(&artifact, stage, &job.artifacts[&format!("output_req_1_{stage}")]);
         must_fit(&summary, stage, &job.artifacts["execution_summary"]);
         assert!(job.artifacts.contains_key("call_chain_id"));

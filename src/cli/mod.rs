@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod journal;
+mod lab;
 mod output;
 mod request;
 mod serve;
@@ -39,6 +40,8 @@ pub struct Args {
 pub enum Command {
     /// Watch a signed ticket become a VM, with a lab for neighbours and nothing else installed.
     Demo(demo::DemoArgs),
+    /// Run the lab alone, a controller and a vCenter on this machine, for a bridge or for other clients.
+    Lab(lab::LabArgs),
     /// Run the bridge.
     Serve(serve::ServeArgs),
     /// Ask a running bridge for VMs, and look at what became of them.
@@ -75,6 +78,7 @@ pub fn run(args: Args) -> ExitCode {
     let output = Output::new(args.json);
     let done = match args.command {
         Command::Demo(command) => demo::run(&command, args.log.as_deref(), &output),
+        Command::Lab(command) => lab::run(&command, args.log.as_deref(), &output),
         Command::Serve(command) => serve::run(&command, args.log.as_deref()),
         Command::Request(command) => request::run(&command, &output),
         Command::Journal(command) => journal::run(&command, &output),

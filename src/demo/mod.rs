@@ -2,9 +2,11 @@
 //! scenarios that `causeway demo`, the tests and the benches play on them.
 
 mod play;
+mod real;
 mod rig;
 mod scenario;
 
 pub use play::{Ending, Listener, play};
-pub use rig::{Answer, LabOnly, Rig, RigOptions};
+pub use real::{RealEnding, allow_time, play_real, real_rig, real_tickets};
+pub use rig::{Answer, Hands, LabOnly, Rig, RigOptions, Tools};
 pub use scenario::{Expected, SCENARIOS, Scenario};

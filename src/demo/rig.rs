@@ -17,11 +17,14 @@ use crate::journal::Journal;
 use crate::lab::controller::model::Tempo;
 use crate::lab::controller::model::content::Callback;
 use crate::lab::faults::FaultPlan;
+use crate::lab::runner::{Runner, RunnerOptions, Simulator};
 use crate::lab::vcenter_front::VcenterFront;
-use crate::lab::world::{Lab, LabOptions};
+use crate::lab::world::{Lab, LabOptions, Plays};
 use crate::vm_request::violation::Violation;
 
 const CONFIG: &str = include_str!("lab.toml");
+/// What the simulator lays out: the same names as in the configuration.
+const LAYOUT: &str = include_str!("layout.json");
 const WEBHOOK_SECRET: &str = "whsec_ZGVtby1zZWNyZXQtb2YtdGhlLWxhYi1vbmx5LTAwMDE=";
 const API_TOKEN: &str = "demo-api-token-of-the-lab";
 const CALLBACK_TOKEN: &str = "demo-callback-token-of-the-lab";
@@ -33,13 +36,32 @@ pub struct RigOptions {
     pub faults: FaultPlan,
     /// Whether the controller sends notifications.
     pub callbacks: bool,
+    pub hands: Hands,
+}
+
+/// Who does the work of the controller's jobs.
+#[derive(Debug, Clone)]
+pub enum Hands {
+    /// A model of the playbooks, in the lab's own vCenter: needs nothing installed.
+    Model,
+    /// The real playbooks by ansible-runner, in govmomi's simulator.
+    Ansible(Tools),
+}
+
+/// Where the real playbooks and what runs them are.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// What `tests/install-ansible` and `tests/install-vcsim` fill.
+    pub tools: PathBuf,
+    /// The content's folder.
+    pub content: PathBuf,
 }
 
 impl RigOptions {
     /// A rig on which nothing goes wrong.
     #[must_use]
     pub fn quiet(seed: u64) -> Self {
-        Self { seed, faults: FaultPlan::none(seed), callbacks: true }
+        Self { seed, faults: FaultPlan::none(seed), callbacks: true, hands: Hands::Model }
     }
 }
 
@@ -48,6 +70,7 @@ impl RigOptions {
 pub struct Rig {
     pub lab: Lab,
     pub vcenter: VcenterFront,
+    real: Option<Real>,
     bridge: Option<Bridge>,
     config: Config,
     address: SocketAddr,
@@ -84,11 +107,17 @@ impl Rig {
         let address = listener.local_addr()?;
         let neighbours = LabOnly::start(&options, Tempo::fast(), address, &clock).await?;
         let mut config = neighbours.config(&folder.path().join("journal.db"))?;
-        let LabOnly { lab, vcenter, .. } = neighbours;
+        let LabOnly { lab, vcenter, real, .. } = neighbours;
         edit(&mut config);
         let bridge = Bridge::start_on(listener, config.clone(), Arc::clone(&clock)).await?;
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { lab, vcenter, bridge: Some(bridge), config, address, http, clock, _folder: folder })
+        Ok(Self { lab, vcenter, real, bridge: Some(bridge), config, address, http, clock, _folder: folder })
+    }
+
+    /// Where the vCenter that the bridge reads is.
+    #[must_use]
+    pub fn vcenter_url(&self) -> &str {
+        self.real.as_ref().map_or(&self.vcenter.url, |real| &real.simulator.plain_url)
     }
 
     /// Where the bridge listens.
@@ -175,8 +204,38 @@ impl Rig {
         if let Some(bridge) = self.bridge.take() {
             bridge.stop().await;
         }
+        if let Some(real) = self.real {
+            real.runner.stop();
+        }
         self.vcenter.stop().await;
         self.lab.stop().await;
+    }
+}
+
+/// What does the work where [`Hands::Ansible`] do it.
+#[derive(Debug)]
+struct Real {
+    simulator: Simulator,
+    runner: Runner,
+}
+
+impl Real {
+    /// Runs of playbooks at once: one a core of a small machine.
+    const JOBS_MAX: usize = 2;
+
+    async fn start(lab: &Lab, tools: &Tools, clock: &SharedClock) -> anyhow::Result<Self> {
+        let simulator = Simulator::start(&tools.tools.join("bin/vcsim"), LAYOUT).await?;
+        let mut environment = simulator.environment();
+        environment.push(("CONTROLLER_HOST".to_owned(), lab.controller_url.clone()));
+        environment.push(("CONTROLLER_OAUTH_TOKEN".to_owned(), lab.admin_token.clone()));
+        let options = RunnerOptions {
+            programs: tools.tools.join("ansible/bin"),
+            content: std::path::absolute(&tools.content)?,
+            environment,
+            jobs_max: Self::JOBS_MAX,
+        };
+        let runner = Runner::start(lab.shared_world(), Arc::clone(clock), options)?;
+        Ok(Self { simulator, runner })
     }
 }
 
@@ -185,6 +244,7 @@ impl Rig {
 pub struct LabOnly {
     pub lab: Lab,
     pub vcenter: VcenterFront,
+    real: Option<Real>,
     bridge: SocketAddr,
 }
 
@@ -213,9 +273,22 @@ impl LabOnly {
             url: format!("http://{bridge}/hooks/aap/lab"),
             headers: vec![("Authorization".to_owned(), format!("Bearer {CALLBACK_TOKEN}"))],
         });
+        if matches!(options.hands, Hands::Ansible(_)) {
+            lab.world.plays = Plays::Outside;
+        }
         let lab = Lab::start(lab).await?;
         let vcenter = VcenterFront::start(lab.shared_world(), Arc::clone(clock))?;
-        Ok(Self { lab, vcenter, bridge })
+        let real = match &options.hands {
+            Hands::Model => None,
+            Hands::Ansible(tools) => Some(Real::start(&lab, tools, clock).await?),
+        };
+        Ok(Self { lab, vcenter, real, bridge })
+    }
+
+    /// Where the vCenter that a bridge is to read is.
+    #[must_use]
+    pub fn vcenter_url(&self) -> &str {
+        self.real.as_ref().map_or(&self.vcenter.url, |real| &real.simulator.plain_url)
     }
 
     /// The variables that [`LabOnly::CONFIG`] refers to, for a bridge with its journal at `journal`.
@@ -229,7 +302,7 @@ impl LabOnly {
             ("DEMO_CONTROLLER", self.lab.controller_url.clone()),
             ("DEMO_CONTROLLER_TOKEN", self.lab.token.clone()),
             ("DEMO_CALLBACK_TOKEN", CALLBACK_TOKEN.to_owned()),
-            ("DEMO_VCENTER", self.vcenter.url.clone()),
+            ("DEMO_VCENTER", self.vcenter_url().to_owned()),
             ("DEMO_VCENTER_PASSWORD", self.vcenter.password().to_owned()),
         ]
     }
@@ -248,8 +321,11 @@ impl LabOnly {
         Ok(loaded.config)
     }
 
-    /// Stops both.
+    /// Stops everything.
     pub async fn stop(self) {
+        if let Some(real) = self.real {
+            real.runner.stop();
+        }
         self.vcenter.stop().await;
         self.lab.stop().await;
     }

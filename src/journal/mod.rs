@@ -16,6 +16,7 @@ mod batch;
 mod chain;
 mod error;
 mod lanes;
+mod log_room;
 mod migrations;
 mod open;
 mod options;

@@ -40,16 +40,21 @@ impl WriteBack {
         Ok(Self { stage, orders: Some(orders), thread: Some(thread) })
     }
 
-    /// Called by the writer between two batches: starts a copy when the log has `log_bytes` of `limit_bytes`, and
-    /// finishes one whose bulk is done. Returns whether one was finished.
-    pub fn between_batches(&self, connection: &Connection, limit_bytes: u64) -> rusqlite::Result<bool> {
+    /// Called by the writer between two batches: starts a copy when `log` has `limit_bytes` that are not in the file
+    /// yet, and finishes one whose bulk is done. Returns whether one was finished.
+    pub fn between_batches(
+        &self,
+        connection: &Connection,
+        log: LogSize,
+        limit_bytes: u64,
+    ) -> rusqlite::Result<bool> {
         match self.stage.load(Ordering::Acquire) {
             COPIED => {
                 copy(connection)?;
                 self.stage.store(IDLE, Ordering::Release);
                 Ok(true)
             }
-            IDLE if log_bytes(connection)? >= limit_bytes => {
+            IDLE if log.waiting_bytes >= limit_bytes => {
                 self.order();
                 Ok(false)
             }
@@ -97,10 +102,29 @@ fn copy(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
 }
 
-/// Bytes in the log that are not in the file yet.
-fn log_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-    let (log_pages, copied_pages): (i64, i64) =
-        statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
-    Ok(u64::try_from(log_pages - copied_pages).unwrap_or(0) * open::PAGE_BYTES)
+/// How large the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogSize {
+    /// All of it.
+    pub bytes: u64,
+    /// What is not in the file yet.
+    pub waiting_bytes: u64,
+}
+
+impl LogSize {
+    /// SQLite's file format, "The WAL file": a header of 32 bytes, and one of 24 before each page.
+    const HEADER_BYTES: u64 = 32;
+    const FRAME_BYTES: u64 = open::PAGE_BYTES + 24;
+
+    /// The log's size now.
+    pub fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        let (log_pages, copied_pages): (i64, i64) =
+            statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        let pages = |count: i64| u64::try_from(count).unwrap_or(0);
+        Ok(Self {
+            bytes: Self::HEADER_BYTES + pages(log_pages) * Self::FRAME_BYTES,
+            waiting_bytes: pages(log_pages - copied_pages) * open::PAGE_BYTES,
+        })
+    }
 }

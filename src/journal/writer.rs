@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::watch;
 
 use super::batch::{self, Chores, Statements, Tip};
 use super::error::{AdmitError, StorageError};
-use super::lanes::{Lanes, Order, Turn, Work};
+use super::lanes::{Lanes, Order, Patience, Turn, Work};
+use super::log_room::LogRoom;
 use super::open::Opened;
 use super::options::{JournalOptions, JournalStats};
 use super::rebuild;
-use super::write_back::WriteBack;
+use super::write_back::{LogSize, WriteBack};
 use crate::clock::SharedClock;
 
 /// Commits between two looks at the size of the write-ahead log.
@@ -102,11 +103,16 @@ impl Shared<'_> {
         let _closes = CloseOnDrop(self.lanes);
         let mut statements = Statements::prepare(connection)?;
         let mut purged_at = i64::MIN;
+        let mut room = None;
+        let mut patience = Patience::NONE;
         loop {
-            match self.lanes.next_turn(self.options.batch_max, self.options.batch_bytes_max) {
+            match self.lanes.next_turn(self.options.batch_max, self.options.batch_bytes_max, patience) {
                 Turn::Batch(batch) => {
+                    let items = batch.len();
                     self.write_batch(connection, &mut statements, &mut tip, batch, &mut purged_at);
-                    self.write_back(connection, write_back);
+                    let commit = self.counters.last_commit_micros.load(Ordering::Relaxed);
+                    patience = Patience::after(items, Duration::from_micros(commit));
+                    self.tend_log(connection, write_back, &mut room);
                 }
                 Turn::Order(Order::Rebuild(answer)) => {
                     let _gone = answer.send(rebuild::run(connection));
@@ -201,17 +207,36 @@ impl Shared<'_> {
         }
     }
 
-    fn write_back(&self, connection: &Connection, write_back: &WriteBack) {
+    /// Between two batches: the log is written back when it is long, and its file kept ahead of it.
+    fn tend_log(&self, connection: &Connection, write_back: &WriteBack, room: &mut Option<LogRoom>) {
         let commits = self.counters.commits.load(Ordering::Relaxed);
-        if !write_back.is_copied() && !commits.is_multiple_of(COMMITS_PER_LOG_LOOK) {
+        let grows = room.as_ref().is_some_and(|room| !room.is_complete());
+        if !grows && !write_back.is_copied() && !commits.is_multiple_of(COMMITS_PER_LOG_LOOK) {
             return;
         }
-        match write_back.between_batches(connection, self.options.wal_write_back_bytes) {
+        let tended = LogSize::read(connection).and_then(|log| {
+            self.keep_room(room, log);
+            write_back.between_batches(connection, log, self.options.wal_write_back_bytes)
+        });
+        match tended {
             Ok(true) => {
                 self.counters.write_backs.fetch_add(1, Ordering::Relaxed);
             }
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "writing the journal's log back failed; it grows meanwhile"),
+        }
+    }
+
+    /// A disk that is too full for the room may still take the next batch, which is what counts.
+    fn keep_room(&self, room: &mut Option<LogRoom>, log: LogSize) {
+        let options = self.options;
+        let kept = match room {
+            Some(room) => room.keep_ahead_of(log.bytes),
+            None => LogRoom::new(&options.path, options.wal_write_back_bytes)
+                .and_then(|new| room.insert(new).keep_ahead_of(log.bytes)),
+        };
+        if let Err(error) = kept {
+            tracing::debug!(%error, "the journal's log has no room ahead of it");
         }
     }
 }

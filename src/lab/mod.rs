@@ -3,6 +3,7 @@
 pub mod controller;
 pub mod executor;
 pub mod faults;
+pub mod runner;
 pub mod simulation;
 pub mod vcenter;
 pub mod vcenter_front;

@@ -20,7 +20,7 @@ use super::faults::{Fault, FaultPlan};
 use super::vsphere::{self, Vsphere};
 
 pub use super::controller::api::server::{Calls, Lab, LabError, LabOptions};
-pub use options::{FaultSpans, WorldOptions};
+pub use options::{FaultSpans, Plays, WorldOptions};
 
 /// What reaches the client of a request that the controller has dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub struct World {
     pub content: Content,
     pub faults: FaultPlan,
     spans: FaultSpans,
+    plays: Plays,
     executor: Executor,
     now: Timestamp,
     errands: BTreeMap<(Timestamp, u64), Errand>,
@@ -73,6 +74,7 @@ impl World {
             content,
             faults: options.faults,
             spans: options.spans,
+            plays: options.plays,
             executor: Executor::default(),
             now,
             errands: BTreeMap::new(),
@@ -101,14 +103,16 @@ impl World {
             self.run_errand(errand, at);
         }
         let vcenter_away = self.vcenter_is_away(at);
-        let mut hands = Stagehands {
-            controller: &mut self.controller,
-            vsphere: &mut self.vsphere,
-            content: &self.content,
-            faults: &mut self.faults,
-            vcenter_away,
-        };
-        self.executor.advance(&mut hands, at);
+        if self.plays == Plays::Modelled {
+            let mut hands = Stagehands {
+                controller: &mut self.controller,
+                vsphere: &mut self.vsphere,
+                content: &self.content,
+                faults: &mut self.faults,
+                vcenter_away,
+            };
+            self.executor.advance(&mut hands, at);
+        }
         self.observe_runs(at);
         self.queue_notices();
     }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::controller::model::access::Caller;
-use super::controller::model::rows::{Recap, Scope};
+use super::controller::model::rows::{Recap, Scope, playbook_name};
 use super::controller::model::{Content, Controller, Id, JobEnd, RunningJob, Status, Tempo};
 use super::faults::{Fault, FaultPlan};
 use super::vsphere::{Moid, Vsphere};
@@ -130,7 +130,7 @@ impl Executor {
 
 impl Play {
     fn begin(job: RunningJob, hands: &mut Stagehands<'_>) -> Self {
-        let stage = job.playbook.trim_end_matches(".yml").to_owned();
+        let stage = playbook_name(&job.playbook).to_owned();
         let variables = Arc::new(Variables::new(job.extra_vars.clone()));
         let victim = stage != "error_handling" && variables.wants_stage(&stage);
         let doomed = (victim && hands.faults.strikes(Fault::NodeFailedInSuccessfulWorkflow))
@@ -192,6 +192,7 @@ impl Play {
             artifacts: if lose { serde_json::Map::new() } else { artifacts },
             failure: report.failure.clone().map(|message| (format!("{} : stop", self.stage), message)),
             recap: Recap { ok: 3, changed: u32::from(report.changed), failures, skipped: 0 },
+            script: Vec::new(),
         }
     }
 }

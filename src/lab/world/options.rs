@@ -15,6 +15,16 @@ pub struct WorldOptions {
     pub callback: Option<Callback>,
     pub faults: FaultPlan,
     pub spans: FaultSpans,
+    pub plays: Plays,
+}
+
+/// Who runs the playbooks of the controller's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plays {
+    /// The world itself, by the model in [`crate::lab::executor`], against its own vSphere.
+    Modelled,
+    /// Somebody outside, who takes the running jobs and says how they end ([`crate::lab::runner`]).
+    Outside,
 }
 
 /// How long the faults that take time last, in milliseconds.
@@ -77,6 +87,7 @@ impl WorldOptions {
             callback: None,
             faults: FaultPlan::none(seed),
             spans: FaultSpans::fast(),
+            plays: Plays::Modelled,
         }
     }
 }

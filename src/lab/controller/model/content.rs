@@ -93,7 +93,7 @@ impl Controller {
         let deployed_group = controller.add_group(state_inventory, DEPLOYED_GROUP, now);
         let project = controller.add_project(organization, "Causeway Playbooks", now);
         let job_templates = STAGES.map(|(stage, name)| {
-            let playbook = format!("{stage}.yml");
+            let playbook = format!("playbooks/{stage}.yml");
             controller.add_job_template(organization, (state_inventory, project), (name, &playbook), now)
         });
         let workflow = controller.add_workflow_job_template(organization, WORKFLOW, now);

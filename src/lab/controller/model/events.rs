@@ -3,43 +3,30 @@
 //! `playbook_on_stats`. Every line of the lab's stdout belongs to one event.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::rows::{Id, JobEvent};
+use super::passes::Reported;
+use super::rows::{Id, Job, JobEvent, playbook_name};
 use super::{Controller, Table};
 
 impl Controller {
-    pub(super) fn record_events(&mut self, id: Id, failure: Option<&(String, String)>, now: Timestamp) {
+    /// Stores what a run reported; of a run that was only modelled, what it would have reported.
+    pub(super) fn record_events(
+        &mut self,
+        id: Id,
+        failure: Option<&(String, String)>,
+        reported: Vec<Reported>,
+        now: Timestamp,
+    ) {
         let Some(job) = self.rows.jobs.get(&id) else { return };
-        let play = job.playbook.trim_end_matches(".yml").to_owned();
-        let recap = job.recap.unwrap_or_default();
-        let mut script: Vec<Line> = vec![
-            Line::plain("playbook_on_start", "", ""),
-            Line::plain("playbook_on_play_start", "", &format!("PLAY [{play}] {}", "*".repeat(40))),
-        ];
-        for number in 0..recap.ok {
-            let task = format!("{play} : step {}", number + 1);
-            let mut line = Line::plain("runner_on_ok", &task, "ok: [localhost]");
-            line.changed = number < recap.changed;
-            script.push(line);
-        }
-        if let Some((task, message)) = failure {
-            let shown =
-                format!("fatal: [localhost]: FAILED! => {{\"changed\": false, \"msg\": \"{message}\"}}");
-            let mut line = Line::plain("runner_on_failed", task, &shown);
-            line.failed = true;
-            line.res.insert("msg".to_owned(), json!(message));
-            script.push(line);
-        }
-        let sums = format!("localhost : ok={} changed={} failed={}", recap.ok, recap.changed, recap.failures);
-        script.push(Line::plain("playbook_on_stats", "", &format!("PLAY RECAP {}\n{sums}", "*".repeat(40))));
+        let script = if reported.is_empty() { made_up(job, failure) } else { reported };
         let events = self.numbered(script, now);
         if let Some(job) = self.rows.jobs.get_mut(&id) {
             job.events = events;
         }
     }
 
-    fn numbered(&mut self, script: Vec<Line>, now: Timestamp) -> Vec<JobEvent> {
+    fn numbered(&mut self, script: Vec<Reported>, now: Timestamp) -> Vec<JobEvent> {
         let mut next_line = 0;
         let mut events = Vec::with_capacity(script.len());
         for (counter, line) in (1..).zip(script) {
@@ -64,25 +51,40 @@ impl Controller {
     }
 }
 
-struct Line {
-    event: String,
-    task: String,
-    failed: bool,
-    changed: bool,
-    res: Map<String, Value>,
-    stdout: String,
+/// The events of a modelled run.
+fn made_up(job: &Job, failure: Option<&(String, String)>) -> Vec<Reported> {
+    let play = playbook_name(&job.playbook);
+    let recap = job.recap.unwrap_or_default();
+    let mut script = vec![
+        plain("playbook_on_start", "", ""),
+        plain("playbook_on_play_start", "", &format!("PLAY [{play}] {}", "*".repeat(40))),
+    ];
+    for number in 0..recap.ok {
+        let task = format!("{play} : step {}", number + 1);
+        let mut line = plain("runner_on_ok", &task, "ok: [localhost]");
+        line.changed = number < recap.changed;
+        script.push(line);
+    }
+    if let Some((task, message)) = failure {
+        let shown = format!("fatal: [localhost]: FAILED! => {{\"changed\": false, \"msg\": \"{message}\"}}");
+        let mut line = plain("runner_on_failed", task, &shown);
+        line.failed = true;
+        line.res.insert("msg".to_owned(), json!(message));
+        script.push(line);
+    }
+    let sums = format!("localhost : ok={} changed={} failed={}", recap.ok, recap.changed, recap.failures);
+    script.push(plain("playbook_on_stats", "", &format!("PLAY RECAP {}\n{sums}", "*".repeat(40))));
+    script
 }
 
-impl Line {
-    fn plain(event: &str, task: &str, stdout: &str) -> Self {
-        let res = json!({"changed": false, "_ansible_no_log": false});
-        Self {
-            event: event.to_owned(),
-            task: task.to_owned(),
-            failed: false,
-            changed: false,
-            res: res.as_object().cloned().unwrap_or_default(),
-            stdout: stdout.to_owned(),
-        }
+fn plain(event: &str, task: &str, stdout: &str) -> Reported {
+    let res = json!({"changed": false, "_ansible_no_log": false});
+    Reported {
+        event: event.to_owned(),
+        task: task.to_owned(),
+        failed: false,
+        changed: false,
+        res: res.as_object().cloned().unwrap_or_default(),
+        stdout: stdout.to_owned(),
     }
 }

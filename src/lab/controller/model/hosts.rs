@@ -208,6 +208,12 @@ impl Controller {
         self.rows.hosts.get(&id).and_then(|host| parse_text(&host.variables).ok())
     }
 
+    /// The hosts of an inventory with their variables, in order of their ids; text that is no mapping counts as none.
+    pub fn hosts_of(&self, inventory: Id) -> impl Iterator<Item = (String, Map<String, Value>)> {
+        let hosts = self.rows.hosts.values().filter(move |host| host.inventory == inventory);
+        hosts.map(|host| (host.name.clone(), parse_text(&host.variables).unwrap_or_default()))
+    }
+
     fn may_write(&self, caller: Caller, inventory: Id) -> Result<(), Refusal> {
         let allowed = caller.scope == Scope::Write && self.writes_inventory(caller.user, inventory);
         if allowed { Ok(()) } else { Err(Refusal::forbidden()) }

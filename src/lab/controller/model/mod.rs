@@ -33,7 +33,7 @@ use jiff::Timestamp;
 pub use content::{Content, ControllerSetup};
 pub use launch::{JobLaunch, LaunchBody, WorkflowLaunch};
 pub use notices::{Notice, NoticeEvent};
-pub use passes::{JobEnd, RunningJob};
+pub use passes::{JobEnd, Reported, RunningJob};
 pub use refusal::Refusal;
 pub use rows::Id;
 pub use status::{LaunchType, Status};

@@ -30,9 +30,31 @@ pub struct JobEnd {
     pub status: Status,
     /// What `set_stats` left, by its semantics: also what was set before a failure (MEASURED 12).
     pub artifacts: Map<String, Value>,
-    /// `res.msg` of the task that failed.
+    /// The task that failed and its `res.msg`.
     pub failure: Option<(String, String)>,
     pub recap: Recap,
+    /// What the run reported; empty where nothing but the model ran, which makes it up.
+    pub script: Vec<Reported>,
+}
+
+impl JobEnd {
+    /// An end of which nothing but the status is known.
+    #[must_use]
+    pub fn bare(status: Status) -> Self {
+        Self { status, artifacts: Map::new(), failure: None, recap: Recap::default(), script: Vec::new() }
+    }
+}
+
+/// One event as a playbook's run reports it; it is numbered when it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reported {
+    /// `runner_on_ok`, `runner_on_failed`, `playbook_on_stats`, …
+    pub event: String,
+    pub task: String,
+    pub failed: bool,
+    pub changed: bool,
+    pub res: Map<String, Value>,
+    pub stdout: String,
 }
 
 impl Controller {
@@ -66,7 +88,7 @@ impl Controller {
         job.finished = Some(now);
         job.artifacts = end.artifacts;
         job.recap = Some(end.recap);
-        self.record_events(id, end.failure.as_ref(), now);
+        self.record_events(id, end.failure.as_ref(), end.script, now);
         let event = if end.status == Status::Successful { NoticeEvent::Success } else { NoticeEvent::Error };
         self.notify_job(id, event, now);
         self.schedule(after(now, self.tempo.event_lag_ms), Due::EventsProcessed(id));

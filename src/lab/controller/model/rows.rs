@@ -268,6 +268,13 @@ pub struct Job {
     pub workflow_node: Option<Id>,
 }
 
+/// The name of a playbook: its file's, without the folders and the ending. The content names them after their stages.
+#[must_use]
+pub fn playbook_name(path: &str) -> &str {
+    let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+    file.trim_end_matches(".yml")
+}
+
 /// The tasks' count by outcome of a finished play on `localhost`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recap {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::super::model::Id;
-use super::super::super::model::rows::JobEvent;
+use super::super::super::model::rows::{JobEvent, playbook_name};
 use super::super::kind::Kind;
 use super::{Show, object, time};
 
@@ -13,7 +13,7 @@ impl Show<'_> {
     pub fn job_event(&self, job: Id, event: &JobEvent) -> Value {
         let row = self.controller.rows.jobs.get(&job);
         let playbook = row.map_or("", |row| row.playbook.as_str());
-        let play = playbook.trim_end_matches(".yml");
+        let play = playbook_name(playbook);
         let on_host = event.event.starts_with("runner_");
         let mut summary = row.and_then(|_| self.job_summary(job)).unwrap_or_default();
         summary["job_template_id"] = json!(row.and_then(|row| row.job_template));
