@@ -14,6 +14,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"flag"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/signal"
@@ -29,6 +31,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vmware/govmomi"
 	_ "github.com/vmware/govmomi/lookup/simulator"
 	_ "github.com/vmware/govmomi/pbm/simulator"
 	"github.com/vmware/govmomi/simulator"
@@ -102,6 +105,29 @@ func taskDelays(text string) error {
 	return nil
 }
 
+// furnish lays out what is wanted and starts to serve addresses, by the simulator's own API at inner.
+func furnish(inner *url.URL, wanted *layout, dhcp string) error {
+	ctx := context.Background()
+	client, err := govmomi.NewClient(ctx, inner, true)
+	if err != nil {
+		return err
+	}
+	if wanted != nil {
+		if err := wanted.apply(ctx, client); err != nil {
+			return err
+		}
+	}
+	if dhcp == "" {
+		return nil
+	}
+	network, err := netip.ParsePrefix(dhcp)
+	if err != nil {
+		return err
+	}
+	go serveAddresses(ctx, client, network)
+	return nil
+}
+
 func main() {
 	m := simulator.VPX()
 	flag.IntVar(&m.Datacenter, "dc", m.Datacenter, "data centres")
@@ -121,11 +147,23 @@ func main() {
 	key := flag.String("tlskey", "", "key file")
 	delays := flag.String("task-delay", "", "e.g. CloneVm:3000, milliseconds")
 	mend := flag.Bool("repair", true, "mend blank enums, Fetch of unset properties and I/O shares")
+	layoutFile := flag.String("layout", "", "JSON file with names, networks, folders and templates to lay out (layout.go)")
+	dhcp := flag.String("guest-dhcp", "", "network, e.g. 10.10.99.0/24, of the addresses that guests without one get")
+	plain := flag.String("plain", "", "a second address to listen on, without TLS; its URL is the second line printed")
+	recordFile := flag.String("record", "", "append each SOAP request to this file, as lines of JSON (record.go)")
 	tied := flag.Bool("exit-with-stdin", false, "stop when standard input ends: dies with the test that started it")
 	flag.Parse()
 
 	if err := taskDelays(*delays); err != nil {
 		log.Fatal(err)
+	}
+	var wanted *layout
+	if *layoutFile != "" {
+		var err error
+		if wanted, err = readLayout(*layoutFile); err != nil {
+			log.Fatal(err)
+		}
+		m.Machine, m.Host = 0, 0
 	}
 	m.ServiceContent.About.ApiVersion = *version
 	m.ServiceContent.About.Version = "8.0.2"
@@ -141,9 +179,22 @@ func main() {
 	inner := m.Service.NewServer() // sets up the handlers and a self-signed certificate
 	defer inner.Close()
 
+	if wanted != nil || *dhcp != "" {
+		if err := furnish(inner.URL, wanted, *dhcp); err != nil {
+			log.Fatal(err)
+		}
+	}
+
 	var handler http.Handler = m.Service.ServeMux
 	if *mend {
 		handler = repair(handler)
+	}
+	if *recordFile != "" {
+		file, err := os.OpenFile(*recordFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			log.Fatal(err)
+		}
+		handler = record(handler, file)
 	}
 	socket, err := net.Listen("tcp", *listen)
 	if err != nil {
@@ -161,6 +212,14 @@ func main() {
 		go func() { log.Fatal(server.Serve(socket)) }()
 	}
 	fmt.Printf("%s://%s/sdk\n", scheme, socket.Addr())
+	if *plain != "" {
+		second, err := net.Listen("tcp", *plain)
+		if err != nil {
+			log.Fatal(err)
+		}
+		go func() { log.Fatal(http.Serve(second, handler)) }()
+		fmt.Printf("http://%s/sdk\n", second.Addr())
+	}
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
@@ -172,4 +231,7 @@ func main() {
 	}
 	<-stop
 	m.Remove()
+	for _, dir := range made {
+		_ = os.RemoveAll(dir)
+	}
 }
