@@ -229,7 +229,8 @@ impl Real {
         environment.push(("CONTROLLER_HOST".to_owned(), lab.controller_url.clone()));
         environment.push(("CONTROLLER_OAUTH_TOKEN".to_owned(), lab.admin_token.clone()));
         let options = RunnerOptions {
-            programs: tools.tools.join("ansible/bin"),
+            // A run works in the content's folder.
+            programs: std::path::absolute(tools.tools.join("ansible/bin"))?,
             content: std::path::absolute(&tools.content)?,
             environment,
             jobs_max: Self::JOBS_MAX,

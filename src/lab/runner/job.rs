@@ -15,6 +15,8 @@ use super::{RunnerOptions, reports};
 
 /// How long a run that was told to stop may take before it is killed, in seconds.
 const STOP_SECS_MAX: u64 = 10;
+/// What ansible-runner says on standard error goes there.
+const COMPLAINTS: &str = "stderr";
 
 /// A job of the controller, with what its run is given.
 pub(super) struct Ticket {
@@ -65,7 +67,7 @@ impl Run {
             Err(error) => return Some(could_not_run(&error.to_string())),
         };
         tokio::select! {
-            ended = child.wait() => Some(end_of(&folder.join("artifacts").join(self.ident()), ended)),
+            ended = child.wait() => Some(self.end(&folder, ended)),
             _ = &mut stopped => {
                 stop(&mut child).await;
                 None
@@ -121,24 +123,27 @@ impl Run {
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.join(COMPLAINTS))?)
             .kill_on_drop(true)
             .spawn()
     }
-}
 
-fn end_of(artifacts: &Path, ended: std::io::Result<ExitStatus>) -> JobEnd {
-    let code = match ended {
-        Ok(status) => status.code(),
-        Err(error) => return could_not_run(&error.to_string()),
-    };
-    match reports::read(artifacts) {
-        Ok(reports) if !reports.is_empty() => {
-            let status = if code == Some(0) { Status::Successful } else { Status::Failed };
-            reports::end(status, reports)
+    fn end(&self, folder: &Path, ended: std::io::Result<ExitStatus>) -> JobEnd {
+        let code = match ended {
+            Ok(status) => status.code(),
+            Err(error) => return could_not_run(&error.to_string()),
+        };
+        match reports::read(&folder.join("artifacts").join(self.ident())) {
+            Ok(reports) if !reports.is_empty() => {
+                let status = if code == Some(0) { Status::Successful } else { Status::Failed };
+                reports::end(status, reports)
+            }
+            Ok(_) | Err(_) => {
+                let said = std::fs::read_to_string(folder.join(COMPLAINTS)).unwrap_or_default();
+                let last = said.lines().last().unwrap_or("it said nothing");
+                could_not_run(&format!("ansible-runner ended with {code:?} and reported nothing: {last}"))
+            }
         }
-        Ok(_) => could_not_run(&format!("ansible-runner ended with {code:?} and reported nothing")),
-        Err(error) => could_not_run(&error.to_string()),
     }
 }
 

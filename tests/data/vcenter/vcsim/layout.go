@@ -5,19 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log"
-	"net/netip"
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/vmware/govmomi"
 	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
-	"github.com/vmware/govmomi/property"
-	"github.com/vmware/govmomi/view"
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -222,42 +216,4 @@ func (t template) add(ctx context.Context, folder *object.Folder, pool *object.R
 	}
 	vm := object.NewVirtualMachine(folder.Client(), info.Result.(types.ManagedObjectReference))
 	return vm.MarkAsTemplate(ctx)
-}
-
-// serveAddresses gives each machine that is switched on and has no address one of the network, as a DHCP server and
-// VMware Tools would.
-func serveAddresses(ctx context.Context, c *govmomi.Client, network netip.Prefix) {
-	pc := property.DefaultCollector(c.Client)
-	vms, err := view.NewManager(c.Client).CreateContainerView(ctx, c.ServiceContent.RootFolder, []string{"VirtualMachine"}, true)
-	if err != nil {
-		log.Fatal(err)
-	}
-	next := network.Addr()
-	for range time.Tick(200 * time.Millisecond) {
-		var rows []mo.VirtualMachine
-		var refs mo.ContainerView
-		// A machine may be destroyed between the two reads: the next round sees the rest.
-		if pc.RetrieveOne(ctx, vms.Reference(), []string{"view"}, &refs) != nil || len(refs.View) == 0 {
-			continue
-		}
-		if pc.Retrieve(ctx, refs.View, []string{"runtime.powerState", "guest.ipAddress"}, &rows) != nil {
-			continue
-		}
-		for _, row := range rows {
-			on := row.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
-			if !on || (row.Guest != nil && row.Guest.IpAddress != "") {
-				continue
-			}
-			next = next.Next()
-			address := types.OptionValue{Key: "SET.guest.ipAddress", Value: next.String()}
-			task, err := object.NewVirtualMachine(c.Client, row.Self).Reconfigure(ctx,
-				types.VirtualMachineConfigSpec{ExtraConfig: []types.BaseOptionValue{&address}})
-			if err == nil {
-				err = task.Wait(ctx)
-			}
-			if err != nil {
-				log.Printf("no address for %s: %v", row.Self.Value, err)
-			}
-		}
-	}
 }

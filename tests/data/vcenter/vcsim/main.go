@@ -189,6 +189,9 @@ func main() {
 	if *mend {
 		handler = repair(handler)
 	}
+	if *dhcp != "" {
+		handler = noteAddresses(handler)
+	}
 	if *recordFile != "" {
 		file, err := os.OpenFile(*recordFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {

@@ -11,9 +11,14 @@ import (
 	"sync"
 )
 
-var method = regexp.MustCompile(`<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)`)
+var (
+	method = regexp.MustCompile(`<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)`)
+	// Those of a customization: <password>, <domainAdminPassword>, each with a <value> in it.
+	passwords = regexp.MustCompile(`(?s)(<(?:[\w-]+:)?(?:password|domainAdminPassword)\b[^>]*>).*?(</(?:[\w-]+:)?(?:password|domainAdminPassword)>)`)
+)
 
-// record appends each SOAP request that next is about to get to file, one JSON document a line; a login without its body.
+// record appends each SOAP request that next is about to get to file, one JSON document a line; passwords are left
+// out.
 func record(next http.Handler, file *os.File) http.Handler {
 	var one sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,10 +29,8 @@ func record(next http.Handler, file *os.File) http.Handler {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if found := method.FindSubmatch(body); found != nil {
-			line := map[string]string{"method": string(found[1]), "body": string(body)}
-			if line["method"] == "Login" {
-				delete(line, "body")
-			}
+			shown := passwords.ReplaceAll(body, []byte("$1$2"))
+			line := map[string]string{"method": string(found[1]), "body": string(shown)}
 			one.Lock()
 			err = json.NewEncoder(file).Encode(line)
 			one.Unlock()
