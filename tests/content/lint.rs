@@ -1,0 +1,87 @@
+//! ansible-lint's production profile, yamllint, the syntax of every playbook, argument specs of every role.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::bench::{content, program, root};
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(content().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == ending))
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "there is nothing in {folder}");
+    found
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}:\n{out}{err}");
+}
+
+/// Where the collections of the environment that runs the content are.
+fn collections() -> PathBuf {
+    let lib = root().join("target/test-tools/ansible/lib");
+    let python = std::fs::read_dir(lib).unwrap().next().unwrap().unwrap().path();
+    python.join("site-packages")
+}
+
+#[test]
+fn ansible_lint_has_no_finding() {
+    let bin = program("ansible-lint", "ansible-lint");
+    let path = format!("{}:{}", bin.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut lint = Command::new(&bin);
+    lint.current_dir(content()).env("PATH", path).env("ANSIBLE_COLLECTIONS_PATH", collections());
+    run(lint.args(["--offline", "--strict", "--profile", "production", "--nocolor"]));
+}
+
+#[test]
+fn yamllint_has_no_finding() {
+    let bin = program("ansible-lint", "yamllint");
+    run(Command::new(bin).current_dir(content()).args(["--strict", "."]));
+}
+
+#[test]
+fn every_playbook_is_understood() {
+    let bin = program("ansible", "ansible-playbook");
+    let mut check = Command::new(bin);
+    check.current_dir(content()).env("ANSIBLE_CONFIG", content().join("ansible.cfg")).arg("--syntax-check");
+    run(check.args(files("playbooks", "yml")).args(files("playbooks/shell", "yml")));
+}
+
+#[test]
+fn every_role_says_what_it_takes() {
+    for role in std::fs::read_dir(content().join("roles")).unwrap() {
+        let role = role.unwrap().path();
+        for file in ["meta/argument_specs.yml", "meta/main.yml", "README.md"] {
+            assert!(role.join(file).is_file(), "{} has no {file}", role.display());
+        }
+    }
+}
+
+#[test]
+fn every_playbook_can_be_published() {
+    for playbook in files("playbooks", "yml") {
+        for file in ["README.md", "CHANGELOG.md", "VERSION"] {
+            assert!(playbook.with_extension("").join(file).is_file(), "{} has no {file}", playbook.display());
+        }
+    }
+}
+
+#[test]
+fn no_python_of_our_own() {
+    let mut folders = vec![content()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert!(path.extension().is_none_or(|extension| extension != "py"), "{}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The content that the controller runs, by running it: real ansible-core and real modules against govmomi's simulator,
+//! and the lab's controller for claims and inventory. `./test content` installs what it needs.
+
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod failures;
+mod lint;
+mod preflight;
+mod resume;
+mod secrets;
+mod stages;
+#[path = "../support/vcsim.rs"]
+mod vcsim;
