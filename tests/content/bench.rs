@@ -51,6 +51,8 @@ pub struct Ran {
     pub changed: u64,
     /// What `set_stats` left.
     pub artifacts: Map<String, Value>,
+    /// The tasks that failed, with their messages.
+    pub failures: Vec<String>,
     /// Everything that was printed.
     pub output: String,
 }
@@ -127,6 +129,7 @@ impl Bench {
         Ran {
             succeeded: output.status.success(),
             changed: document.pointer("/stats/localhost/changed").and_then(Value::as_u64).unwrap_or(0),
+            failures: failures(&document),
             artifacts: document
                 .pointer("/global_custom_stats")
                 .and_then(Value::as_object)
@@ -139,7 +142,7 @@ impl Bench {
     /// Runs it and wants it to succeed.
     pub fn passes(&self, playbook: &str, vars: &Value) -> Ran {
         let ran = self.run(playbook, vars);
-        assert!(ran.succeeded, "{playbook} failed:\n{}", ran.failures());
+        assert!(ran.succeeded, "{playbook} failed: {:#?}", ran.failures);
         ran
     }
 
@@ -232,12 +235,14 @@ impl Ran {
         conforms("execution-summary.v2", &self.artifacts["execution_summary"]);
         artifact.clone()
     }
+}
 
-    /// The lines of the output that tell of failures.
-    pub fn failures(&self) -> String {
-        let telling = self.output.lines().filter(|line| line.contains("\"msg\"") || line.contains("ERROR"));
-        telling.collect::<Vec<_>>().join("\n")
-    }
+/// The failed tasks in what the callback `json` printed.
+fn failures(document: &Value) -> Vec<String> {
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let tasks = all(document, "plays").into_iter().flat_map(|play| all(&play, "tasks"));
+    let failed = tasks.filter(|task| task["hosts"]["localhost"]["failed"] == true);
+    failed.map(|task| format!("{}: {}", task["task"]["name"], task["hosts"]["localhost"]["msg"])).collect()
 }
 
 /// Wants `document` to be what the schema of that name says.

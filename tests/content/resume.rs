@@ -37,7 +37,7 @@ fn fail_and_resume(stage: &str, breakage: Value) {
     let first = workflow(&bench, &vars, Some(stage), &breakage);
     let (last, handled) = (&first[first.len() - 2], &first[first.len() - 1].1);
     assert_eq!((last.0.as_str(), last.1.succeeded), (stage, false), "{stage} has to fail");
-    assert!(handled.succeeded, "error_handling failed: {}", handled.failures());
+    assert!(handled.succeeded, "error_handling failed: {}", handled.failures.join("; "));
     let host = bench.host_variables("web01").expect("the failure stands at the host");
     assert_eq!((&host["vm_state"], &host["last_task"]), (&json!("failed"), &json!(stage)));
     assert!(host["vm_error"].as_str().is_some_and(|error| !error.is_empty()));
@@ -45,9 +45,9 @@ fn fail_and_resume(stage: &str, breakage: Value) {
     let at = STAGES.iter().position(|one| *one == stage).unwrap();
     let resumed = with(vars, json!({"causeway_stages": STAGES[at..]}));
     let second = workflow(&bench, &resumed, None, &json!({}));
-    assert_eq!(second.len(), STAGES.len(), "{:?}", second.last().map(|(_, ran)| ran.failures()));
+    assert_eq!(second.len(), STAGES.len(), "{:?}", second.last().map(|(_, ran)| ran.failures.clone()));
     for (name, ran) in &second {
-        assert!(ran.succeeded, "{name}: {}", ran.failures());
+        assert!(ran.succeeded, "{name}: {}", ran.failures.join("; "));
         let is_finished = STAGES.iter().position(|one| one == name).unwrap() < at;
         let status = ran.artifact(name)["task"]["status"].clone();
         assert_eq!(status, if is_finished { "skipped" } else { "successful" }, "{name}");

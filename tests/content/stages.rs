@@ -101,7 +101,7 @@ fn a_run_that_the_claim_does_not_name_builds_nothing_and_leaves_nothing() {
     let ours = with(launch(), run);
     let lost = |what: &str| {
         let ran = bench.fails("vm_provision", &ours);
-        assert!(ran.output.contains("claim lost"), "{what}: {}", ran.failures());
+        assert!(ran.output.contains("claim lost"), "{what}: {}", ran.failures.join("; "));
         assert!(ran.artifacts.is_empty(), "{what}: {:?}", ran.artifacts);
         assert_eq!(bench.changes(), 0, "{what}");
     };
@@ -113,7 +113,7 @@ fn a_run_that_the_claim_does_not_name_builds_nothing_and_leaves_nothing() {
     // The same host name in the inventory, another holder: a late run of the same attempt.
     let late = with(ours, json!({"awx_workflow_job_id": 11}));
     let ran = bench.fails("vm_provision", &late);
-    assert!(ran.output.contains("claim lost"), "{}", ran.failures());
+    assert!(ran.output.contains("claim lost"), "{}", ran.failures.join("; "));
     assert_eq!(bench.changes(), changes);
     let handled = bench.run("error_handling", &late);
     assert!(!handled.succeeded, "a loser tidies nothing up");
