@@ -21,6 +21,9 @@ use causeway::vm_request::sighting::{PowerState, VmSighting};
 use serde_json::{Value, json};
 use vcsim::{Endpoint, Vcsim};
 
+/// The client under test reads it without TLS, where TLS is not the point.
+const PLAIN: &str = "-tls=false";
+
 /// Longest wait for a condition in these tests.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -370,7 +373,7 @@ fn clone_vm(endpoint: &Endpoint, name: &str, more: &[&str], uid: Option<&str>) {
 /// A vCenter with two data centres and VMs of every kind that Causeway meets.
 fn seeded(arguments: &[&str]) -> Vcsim {
     let size = ["-dc", "2", "-cluster", "1", "-host", "2", "-vm", "2", "-folder", "1", "-pg", "2"];
-    let vcsim = Vcsim::start(&[&size[..], arguments].concat());
+    let vcsim = Vcsim::start_with(&[&[PLAIN], &size[..], arguments].concat());
     let vc = &vcsim.endpoint;
     clone_vm(vc, "web01", &["-c", "4", "-m", "2048"], Some(UID_1));
     vc.govc(&[
@@ -500,7 +503,7 @@ async fn a_destroyed_vm_is_gone_from_every_read() {
 
 #[tokio::test]
 async fn vms_that_come_and_go_during_reads_never_fail_them() {
-    let vcsim = Vcsim::start(&["-dc", "1", "-vm", "10"]);
+    let vcsim = Vcsim::start_with(&[PLAIN, "-dc", "1", "-vm", "10"]);
     let vc = vcsim.endpoint.clone();
     let vcenter = connect(VcenterConfig { page_objects_max: 2, read_attempts_max: 1, ..config(&vc) });
     let destroying = std::thread::spawn(move || {
@@ -520,7 +523,7 @@ async fn vms_that_come_and_go_during_reads_never_fail_them() {
 
 #[tokio::test]
 async fn a_terminated_session_is_replaced_without_the_caller_noticing() {
-    let vcsim = Vcsim::start(&["-vm", "1"]);
+    let vcsim = Vcsim::start_with(&[PLAIN, "-vm", "1"]);
     let vcenter = client(&vcsim.endpoint);
     let before = vcenter.vms().await.expect("a read").vms.len();
     for round in 1..=2_u64 {
@@ -560,7 +563,7 @@ async fn a_key_of_extra_config_is_read_alone_once_it_has_proved_itself() {
 
 #[tokio::test]
 async fn a_clone_is_seen_while_it_runs_and_no_longer_after() {
-    let vcsim = Vcsim::start(&["-dc", "2", "-vm", "1", "-task-delay", "CloneVm:4000"]);
+    let vcsim = Vcsim::start_with(&[PLAIN, "-dc", "2", "-vm", "1", "-task-delay", "CloneVm:4000"]);
     let vcenter = client(&vcsim.endpoint);
     assert_eq!(vcenter.clone_tasks_running("web09", None).await, Ok(vec![]));
     let vc = vcsim.endpoint.clone();
@@ -592,7 +595,7 @@ async fn a_clone_is_seen_while_it_runs_and_no_longer_after() {
 
 #[tokio::test]
 async fn one_login_serves_many_callers() {
-    let vcsim = Vcsim::start(&["-vm", "1"]);
+    let vcsim = Vcsim::start_with(&[PLAIN, "-vm", "1"]);
     let vcenter = client(&vcsim.endpoint);
     let mut reads = tokio::task::JoinSet::new();
     for _ in 0..4 {

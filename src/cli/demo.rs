@@ -94,7 +94,7 @@ async fn tell(args: &DemoArgs, scenario: &'static Scenario, output: &Output) -> 
 }
 
 async fn tell_real(args: &DemoArgs, output: &Output) -> anyhow::Result<ExitCode> {
-    let mut tickets = real_tickets();
+    let mut tickets = real_tickets()?;
     tickets.truncate(args.tickets.unwrap_or(usize::MAX));
     let rig = real_rig(args.seed, args.tools.tools()).await?;
     output.line(paint(places(&rig), DIM));

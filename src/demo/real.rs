@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::play::Listener;
 use super::rig::{Hands, Rig, RigOptions, Tools};
@@ -37,83 +37,11 @@ impl RealEnding {
 }
 
 /// Every operating system of the catalog, both environments, several adapters and disks.
-#[must_use]
-pub fn real_tickets() -> Vec<Value> {
-    let ticket = |number: u32, name: &str, environment: &str, os: (&str, &str), more: Value| {
-        let mut body = json!({
-            "vm_name": name, "environment": environment, "vm_os": os.0, "vm_os_version": os.1, "size": "small",
-            "ticket": {"id": format!("RITM{number:07}"), "item": "1"}, "requested_by": "j.doe",
-        });
-        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
-            body.extend(more);
-        }
-        body
-    };
-    let disk =
-        |name: &str, size: u64, kind: &str| json!({"disk_name": name, "disk_size": size, "disk_type": kind});
-    let nic = |network: &str| json!({"network_name": network});
-    vec![
-        ticket(
-            1,
-            "win19prod",
-            "prod",
-            ("windows", "2019"),
-            json!({"vm_ip_address": "10.10.20.19", "vm_nic": [nic("prod-db")], "vm_disk": [disk("data", 60, "thin")]}),
-        ),
-        ticket(
-            2,
-            "win22dev",
-            "dev",
-            ("windows", "2022"),
-            json!({"size": "medium", "vm_nic": [nic("dev-lan")], "vm_disk": [disk("data", 50, "thick")]}),
-        ),
-        ticket(
-            3,
-            "suse15prod",
-            "prod",
-            ("suse", "15"),
-            json!({
-                "vm_ip_address": "10.10.20.15",
-                "vm_nic": [{"network_name": "prod-db", "ip_address": "10.10.30.15"}],
-                "vm_disk": [disk("data", 20, "thin"), disk("log", 10, "thin")],
-            }),
-        ),
-        ticket(
-            4,
-            "suse15dev",
-            "dev",
-            ("suse", "15"),
-            json!({"vm_disk": [disk("data", 20, "thin"), disk("swap", 8, "eagerzeroedthick")]}),
-        ),
-        ticket(
-            5,
-            "rhel8prod",
-            "prod",
-            ("redhat", "8"),
-            json!({"vm_network": "prod-db", "vm_nic": [nic("prod-app")], "vm_disk": [disk("pg", 100, "thin")]}),
-        ),
-        ticket(
-            6,
-            "rhel9dev",
-            "dev",
-            ("redhat", "9"),
-            json!({"vm_cpu": 3, "vm_memory": 6144, "size": null, "vm_nic": [{"network_name": "dev-lan", "nic_type": "e1000e"}]}),
-        ),
-        ticket(
-            7,
-            "rhel9prod",
-            "prod",
-            ("redhat", "9"),
-            json!({
-                "vm_ip_address": "10.10.20.9",
-                "vm_nic": [nic("prod-db"), nic("prod-app")],
-                "vm_disk": [disk("data", 50, "thin"), disk("log", 20, "thin"), disk("backup", 200, "thick")],
-            }),
-        ),
-    ]
-    .into_iter()
-    .map(without_nulls)
-    .collect()
+///
+/// # Errors
+/// When the embedded tickets are not JSON; a test reads them.
+pub fn real_tickets() -> anyhow::Result<Vec<Value>> {
+    Ok(serde_json::from_str(include_str!("tickets.json"))?)
 }
 
 /// A rig whose jobs are real playbooks, with deadlines that fit them.
@@ -195,9 +123,18 @@ async fn follow(
     }
 }
 
-fn without_nulls(mut ticket: Value) -> Value {
-    if let Value::Object(fields) = &mut ticket {
-        fields.retain(|_, value| !value.is_null());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tickets_ask_for_every_system_in_both_environments() {
+        let tickets = real_tickets().unwrap();
+        let asked = |field: &str| -> BTreeSet<String> {
+            tickets.iter().map(|ticket| ticket[field].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!((tickets.len(), asked("vm_name").len()), (7, 7));
+        assert!(asked("vm_os").iter().eq(["redhat", "suse", "windows"]));
+        assert!(asked("environment").iter().eq(["dev", "prod"]));
     }
-    ticket
 }

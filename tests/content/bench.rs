@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use causeway::clock::{SharedClock, SystemClock};
 use causeway::demo::{LabOnly, RigOptions};
@@ -172,9 +173,9 @@ impl Bench {
         let url = format!("{}/api/v2/inventories/{inventory}/hosts/", self.lab.lab.controller_url);
         let body = json!({"name": host, "variables": claim.to_string()});
         let token = self.lab.lab.admin_token.clone();
-        let answer = self.runtime.block_on(async {
-            reqwest::Client::new().post(url).bearer_auth(token).json(&body).send().await.unwrap()
-        });
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        let sent = client.post(url).bearer_auth(token).json(&body).send();
+        let answer = self.runtime.block_on(sent).unwrap();
         assert_eq!(answer.status().as_u16(), 201);
     }
 

@@ -7,6 +7,7 @@ mod bench;
 mod failures;
 mod lint;
 mod preflight;
+mod publish;
 mod resume;
 mod secrets;
 mod stages;

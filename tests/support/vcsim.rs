@@ -81,14 +81,6 @@ pub struct Vcsim {
 }
 
 impl Vcsim {
-    /// Starts it without TLS and waits until it takes connections.
-    ///
-    /// # Panics
-    /// When it is not installed or does not listen in time.
-    pub fn start(arguments: &[&str]) -> Self {
-        Self::start_with(&[&["-tls=false"], arguments].concat())
-    }
-
     /// Starts it with exactly these arguments besides address and credentials.
     ///
     /// # Panics
