@@ -296,11 +296,14 @@ impl State {
         self.phase == Phase::Cancelling && fenced && !self.has_live_run()
     }
 
-    /// The stages that have no `done` or `skipped` verdict yet, in order.
+    /// The stages that have no `done` or `skipped` verdict yet, in order; with them the one that writes the inventory,
+    /// where any is left: a failure stands at the host since, and only that stage takes it away again.
     #[must_use]
     pub fn unfinished_stages(&self) -> Vec<Stage> {
-        let finished = |stage: &Stage| self.stages.get(stage).is_some_and(StageRecord::is_finished);
-        Stage::DEPLOYMENT.into_iter().filter(|stage| !finished(stage)).collect()
+        let is_left = |stage: &Stage| !self.stages.get(stage).is_some_and(StageRecord::is_finished);
+        let any_is_left = Stage::DEPLOYMENT.iter().any(is_left);
+        let is_wanted = |stage: &Stage| is_left(stage) || (any_is_left && *stage == Stage::InventoryWrite);
+        Stage::DEPLOYMENT.into_iter().filter(is_wanted).collect()
     }
 
     /// What an operator may do now.

@@ -43,14 +43,16 @@ fn fail_and_resume(stage: &str, breakage: Value) {
     assert!(host["vm_error"].as_str().is_some_and(|error| !error.is_empty()));
 
     let at = STAGES.iter().position(|one| *one == stage).unwrap();
-    let resumed = with(vars, json!({"causeway_stages": STAGES[at..]}));
+    // The bridge always lists the stage that writes the inventory: the failure stands there now.
+    let is_left = |one: &str| one == "inventory_write" || STAGES[at..].contains(&one);
+    let left: Vec<&str> = STAGES.into_iter().filter(|one| is_left(one)).collect();
+    let resumed = with(vars, json!({"causeway_stages": left}));
     let second = workflow(&bench, &resumed, None, &json!({}));
     assert_eq!(second.len(), STAGES.len(), "{:?}", second.last().map(|(_, ran)| ran.failures.clone()));
     for (name, ran) in &second {
         assert!(ran.succeeded, "{name}: {}", ran.failures.join("; "));
-        let is_finished = STAGES.iter().position(|one| one == name).unwrap() < at;
         let status = ran.artifact(name)["task"]["status"].clone();
-        assert_eq!(status, if is_finished { "skipped" } else { "successful" }, "{name}");
+        assert_eq!(status, if is_left(name) { "successful" } else { "skipped" }, "{name}");
     }
     let host = bench.host_variables("web01").unwrap();
     assert!(host["vm_state"] == "created" && !host.contains_key("vm_error"), "{host:?}");

@@ -4,16 +4,21 @@ use serde_json::{Value, json};
 
 use super::bench::{Bench, EXECUTION_ID, VM_UID, conforms, launch, with};
 
+/// The devices in the order of their keys; vCenter lists one that was changed last.
+fn devices(bench: &Bench, path: &str) -> Vec<Value> {
+    let mut devices = bench.vm(path)["config"]["hardware"]["device"].as_array().unwrap().clone();
+    devices.sort_by_key(|device| device["key"].as_i64());
+    devices
+}
+
 fn networks(bench: &Bench, path: &str) -> Vec<String> {
-    let vm = bench.vm(path);
-    let devices = vm["config"]["hardware"]["device"].as_array().unwrap().clone();
+    let devices = devices(bench, path);
     let cards = devices.iter().filter(|device| device.get("macAddress").is_some());
     cards.map(|card| card["deviceInfo"]["summary"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 fn disks_gib(bench: &Bench, path: &str) -> Vec<u64> {
-    let vm = bench.vm(path);
-    let devices = vm["config"]["hardware"]["device"].as_array().unwrap().clone();
+    let devices = devices(bench, path);
     devices.iter().filter_map(|device| device["capacityInKB"].as_u64()).map(|kib| kib / 1024 / 1024).collect()
 }
 
