@@ -3,6 +3,7 @@
 
 mod cli;
 mod doctor;
+mod lab;
 mod live;
 mod proxy;
 mod reconciler;
