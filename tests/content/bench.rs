@@ -37,6 +37,11 @@ pub fn program(environment: &str, name: &str) -> PathBuf {
     path
 }
 
+/// The environment that runs the content: `ansible`, or the one that `CAUSEWAY_TEST_ANSIBLE` names.
+fn environment_of_ansible() -> String {
+    std::env::var("CAUSEWAY_TEST_ANSIBLE").unwrap_or_else(|_| "ansible".to_owned())
+}
+
 /// Neighbours of one test.
 pub struct Bench {
     pub vcsim: Vcsim,
@@ -92,7 +97,7 @@ impl Bench {
         std::fs::write(file.path(), vars.to_string()).unwrap();
         let address = self.vcsim.endpoint.url.trim_start_matches("https://").trim_end_matches("/sdk");
         let (host, port) = address.rsplit_once(':').unwrap();
-        let bin = program("ansible", "ansible-playbook");
+        let bin = program(&environment_of_ansible(), "ansible-playbook");
         let mut command = Command::new(&bin);
         command
             .current_dir(content())
