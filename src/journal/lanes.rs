@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -94,44 +93,8 @@ struct Queues {
     intake: VecDeque<Work>,
     orders: VecDeque<Order>,
     is_closed: bool,
-    /// How many items have to wait until the writer is woken; 0: it is awake. Waking costs a system call.
-    wakes_at: usize,
-}
-
-impl Queues {
-    fn waiting(&self) -> usize {
-        self.reconciler.len() + self.intake.len()
-    }
-
-    /// Whether there is anything that may not wait for more to come.
-    fn is_pressing(&self) -> bool {
-        self.is_closed || !self.orders.is_empty()
-    }
-}
-
-/// How long the writer may wait for a batch to fill up, and when it is full enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patience {
-    pub items: usize,
-    pub wait: Duration,
-}
-
-impl Patience {
-    /// Takes whatever is there.
-    pub const NONE: Self = Self { items: 1, wait: Duration::ZERO };
-    /// A batch below this is no sign of more to come: a lone item is never held up.
-    const CROWD_ITEMS_MIN: usize = 8;
-    const WAIT_MICROS_MAX: u64 = 1_000;
-
-    /// After a batch of `items` that took `commit` to write. Each commit costs what it costs whatever is in it (a sync,
-    /// and a page of every index), so under load it pays to wait half a commit for half as many more.
-    pub fn after(items: usize, commit: Duration) -> Self {
-        if items < Self::CROWD_ITEMS_MIN {
-            return Self::NONE;
-        }
-        let wait = (commit / 2).min(Duration::from_micros(Self::WAIT_MICROS_MAX));
-        Self { items: items + items / 2, wait }
-    }
+    /// Whether the writer sleeps. Waking one that does not costs a system call all the same.
+    writer_sleeps: bool,
 }
 
 /// The queues, shared by callers and the writer.
@@ -205,10 +168,9 @@ impl Lanes {
         drop(forgotten);
     }
 
-    /// Everything that waits, up to `items_max` and about `bytes_max`. Waits while there is nothing, and with `patience`
-    /// for more.
-    pub fn next_turn(&self, items_max: usize, bytes_max: usize, patience: Patience) -> Turn {
-        let mut queues = self.wait_for_more(self.lock(), items_max, patience);
+    /// Everything that waits, up to `items_max` and about `bytes_max`. Waits while there is nothing.
+    pub fn next_turn(&self, items_max: usize, bytes_max: usize) -> Turn {
+        let mut queues = self.lock();
         loop {
             if let Some(order) = queues.orders.pop_front() {
                 return Turn::Order(order);
@@ -220,28 +182,10 @@ impl Lanes {
             if queues.is_closed {
                 return Turn::End;
             }
-            queues.wakes_at = 1;
+            queues.writer_sleeps = true;
             queues = self.something_waits.wait(queues).unwrap_or_else(PoisonError::into_inner);
-            queues.wakes_at = 0;
+            queues.writer_sleeps = false;
         }
-    }
-
-    fn wait_for_more<'q>(
-        &self,
-        mut queues: MutexGuard<'q, Queues>,
-        items_max: usize,
-        patience: Patience,
-    ) -> MutexGuard<'q, Queues> {
-        let enough = patience.items.min(items_max);
-        if patience.wait.is_zero() || queues.waiting() >= enough || queues.is_pressing() {
-            return queues;
-        }
-        queues.wakes_at = enough;
-        let is_early = |queues: &mut Queues| queues.waiting() < enough && !queues.is_pressing();
-        let waited = self.something_waits.wait_timeout_while(queues, patience.wait, is_early);
-        let (mut queues, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        queues.wakes_at = 0;
-        queues
     }
 
     /// How many wait: admissions, appends.
@@ -268,14 +212,11 @@ impl Lanes {
         batch
     }
 
-    /// Wakes the writer if it waits for no more than there is, after the lock is given back. One wakes it for all.
+    /// Wakes the writer if it sleeps, after the lock is given back. Who comes first wakes it for all.
     fn wake(&self, mut queues: MutexGuard<'_, Queues>) {
-        let wakes = queues.wakes_at > 0 && (queues.waiting() >= queues.wakes_at || queues.is_pressing());
-        if wakes {
-            queues.wakes_at = 0;
-        }
+        let sleeps = std::mem::take(&mut queues.writer_sleeps);
         drop(queues);
-        if wakes {
+        if sleeps {
             self.something_waits.notify_one();
         }
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::watch;
 
 use super::batch::{self, Chores, Statements, Tip};
 use super::error::{AdmitError, StorageError};
-use super::lanes::{Lanes, Order, Patience, Turn, Work};
+use super::lanes::{Lanes, Order, Turn, Work};
 use super::log_room::LogRoom;
 use super::open::Opened;
 use super::options::{JournalOptions, JournalStats};
@@ -104,14 +104,10 @@ impl Shared<'_> {
         let mut statements = Statements::prepare(connection)?;
         let mut purged_at = i64::MIN;
         let mut room = None;
-        let mut patience = Patience::NONE;
         loop {
-            match self.lanes.next_turn(self.options.batch_max, self.options.batch_bytes_max, patience) {
+            match self.lanes.next_turn(self.options.batch_max, self.options.batch_bytes_max) {
                 Turn::Batch(batch) => {
-                    let items = batch.len();
                     self.write_batch(connection, &mut statements, &mut tip, batch, &mut purged_at);
-                    let commit = self.counters.last_commit_micros.load(Ordering::Relaxed);
-                    patience = Patience::after(items, Duration::from_micros(commit));
                     self.tend_log(connection, write_back, &mut room);
                 }
                 Turn::Order(Order::Rebuild(answer)) => {
