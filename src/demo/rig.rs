@@ -205,7 +205,7 @@ impl Rig {
             bridge.stop().await;
         }
         if let Some(real) = self.real {
-            real.runner.stop();
+            real.runner.stop().await;
         }
         self.vcenter.stop().await;
         self.lab.stop().await;
@@ -325,7 +325,7 @@ impl LabOnly {
     /// Stops everything.
     pub async fn stop(self) {
         if let Some(real) = self.real {
-            real.runner.stop();
+            real.runner.stop().await;
         }
         self.vcenter.stop().await;
         self.lab.stop().await;

@@ -25,6 +25,8 @@ pub use simulator::{Simulator, SimulatorError};
 
 /// How often the controller is asked which jobs run.
 const LOOK_MS: u64 = 50;
+/// How long the runs that are told to end may take, in seconds; each is killed before ([`job`]).
+const STOP_SECS_MAX: u64 = 15;
 
 /// What the runs need.
 #[derive(Debug, Clone)]
@@ -52,10 +54,12 @@ pub enum RunnerError {
     Folder(#[source] std::io::Error),
 }
 
-/// The task that runs them. Dropped, it stops what runs.
+/// The task that runs them.
 #[derive(Debug)]
 pub struct Runner {
     task: JoinHandle<()>,
+    slots: Arc<Semaphore>,
+    jobs_max: usize,
     _folder: TempDir,
 }
 
@@ -81,19 +85,31 @@ impl Runner {
         let folder =
             tempfile::Builder::new().prefix("causeway-jobs-").tempdir().map_err(RunnerError::Folder)?;
         let root = folder.path().to_owned();
-        let task = tokio::spawn(run_jobs(world, clock, Arc::new(options), root));
-        Ok(Self { task, _folder: folder })
+        let jobs_max = options.jobs_max;
+        let slots = Arc::new(Semaphore::new(jobs_max));
+        let task = tokio::spawn(run_jobs(world, clock, Arc::clone(&slots), Arc::new(options), root));
+        Ok(Self { task, slots, jobs_max, _folder: folder })
     }
 
-    /// Stops looking for jobs; those that run are told to end.
-    pub fn stop(self) {
+    /// Stops looking for jobs, tells those that run to end, and waits until they have.
+    pub async fn stop(self) {
         self.task.abort();
+        let all = u32::try_from(self.jobs_max).unwrap_or(u32::MAX);
+        let limit = Duration::from_secs(STOP_SECS_MAX);
+        if tokio::time::timeout(limit, self.slots.acquire_many(all)).await.is_err() {
+            tracing::warn!("a playbook still runs");
+        }
     }
 }
 
 /// Looks which jobs run, begins those that are new and stops those that the controller no longer runs.
-async fn run_jobs(world: Arc<Mutex<World>>, clock: SharedClock, options: Arc<RunnerOptions>, root: PathBuf) {
-    let slots = Arc::new(Semaphore::new(options.jobs_max));
+async fn run_jobs(
+    world: Arc<Mutex<World>>,
+    clock: SharedClock,
+    slots: Arc<Semaphore>,
+    options: Arc<RunnerOptions>,
+    root: PathBuf,
+) {
     let mut under_way: BTreeMap<Id, oneshot::Sender<()>> = BTreeMap::new();
     let mut beat = tokio::time::interval(Duration::from_millis(LOOK_MS));
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
