@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod day2;
 mod failures;
 mod lint;
 mod preflight;
