@@ -5,6 +5,7 @@
 
 mod bench;
 mod chain;
+mod day2;
 mod failures;
 mod lint;
 mod preflight;
