@@ -179,8 +179,10 @@ impl Bench {
         let body = json!({"name": host, "variables": claim.to_string()});
         let token = self.lab.lab.admin_token.clone();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-        let sent = client.post(url).bearer_auth(token).json(&body).send();
-        let answer = self.runtime.block_on(sent).unwrap();
+        let answer = self
+            .runtime
+            .block_on(async { client.post(url).bearer_auth(token).json(&body).send().await })
+            .unwrap();
         assert_eq!(answer.status().as_u16(), 201);
     }
 
