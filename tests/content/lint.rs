@@ -52,6 +52,22 @@ fn every_playbook_is_understood() {
     run(check.args(files("playbooks", "yml")).args(files("playbooks/shell", "yml")));
 }
 
+/// Ansible templates the tags of tasks and blocks, and takes those of a play as they stand: `--skip-tags prod` would skip
+/// nothing.
+#[test]
+fn no_play_has_tags_that_nobody_fills_in() {
+    for playbook in files("playbooks", "yml") {
+        let text = std::fs::read_to_string(&playbook).unwrap();
+        let bad = text.lines().find(|line| line.starts_with("  tags:") && line.contains("{{"));
+        assert_eq!(bad, None, "{}", playbook.display());
+        assert!(
+            text.contains("vm_environment | default"),
+            "{} has no tag for its environment",
+            playbook.display()
+        );
+    }
+}
+
 #[test]
 fn every_role_says_what_it_takes() {
     for role in std::fs::read_dir(content().join("roles")).unwrap() {

@@ -124,3 +124,24 @@ fn a_run_that_the_claim_does_not_name_builds_nothing_and_leaves_nothing() {
     assert!(!handled.succeeded, "a loser tidies nothing up");
     assert_eq!(bench.host_variables("web01"), None);
 }
+
+#[test]
+fn tags_choose_by_stage_environment_and_operating_system() {
+    let bench = Bench::new();
+    let vars = launch();
+    for (name, value) in [
+        ("ANSIBLE_SKIP_TAGS", "prod"),
+        ("ANSIBLE_SKIP_TAGS", "redhat"),
+        ("ANSIBLE_SKIP_TAGS", "vm_provision"),
+        ("ANSIBLE_RUN_TAGS", "dev"),
+        ("ANSIBLE_RUN_TAGS", "windows"),
+    ] {
+        assert!(bench.run_with("vm_provision", &vars, &[(name, value)]).succeeded, "{name} {value}");
+        assert_eq!(bench.changes(), 0, "{name} {value} has to leave everything alone");
+    }
+    assert!(bench.run_with("vm_provision", &vars, &[("ANSIBLE_RUN_TAGS", "prod")]).succeeded);
+    assert_eq!(bench.vms_in("prod"), ["web01"]);
+    // What deletes must obey them too.
+    assert!(bench.run_with("vm_delete", &vars, &[("ANSIBLE_SKIP_TAGS", "prod")]).succeeded);
+    assert_eq!(bench.vms_in("prod"), ["web01"]);
+}
