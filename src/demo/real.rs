@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::vm_request::RequestId;
 use crate::vm_request::state::{Phase, State};
 
-/// Real playbooks take seconds a stage, and two run at once.
+/// Real playbooks take seconds a stage, and a few run at once.
 const SECS_MAX: u64 = 1_200;
 
 /// How a ticket ended.
