@@ -45,7 +45,10 @@ pub fn field(controller: &Controller, kind: Kind, id: Option<Id>, name: &str) ->
         }
         Kind::User => user(controller, id, name),
         Kind::Token => token(controller, id, name),
-        Kind::JobEvent | Kind::ExecutionEnvironment | Kind::Instance => None,
+        Kind::CredentialType | Kind::Credential | Kind::ExecutionEnvironment => {
+            filed(controller, kind, id, name)
+        }
+        Kind::ApprovalTemplate | Kind::Role | Kind::JobEvent | Kind::Instance => None,
     }
 }
 
@@ -263,6 +266,25 @@ fn named(c: &Controller, kind: Kind, id: Option<Id>, name: &str) -> Option<Field
         "created" | "modified" => Field::Time(row.map(|(_, _, created)| created)),
         "notification_type" if kind == Kind::NotificationTemplate => text(row.map(|_| "webhook")),
         "notification_configuration" if kind == Kind::NotificationTemplate => Field::Protected,
+        _ => return None,
+    })
+}
+
+fn filed(c: &Controller, kind: Kind, id: Option<Id>, name: &str) -> Option<Field> {
+    let row = id.and_then(|id| c.filed(kind.cabinet()?, id));
+    Some(match name {
+        "name" | "description" => text(row.map(|r| r.text(name))),
+        "created" => Field::Time(row.map(|r| r.created)),
+        "modified" => Field::Time(row.map(|r| r.modified)),
+        "organization" if kind != Kind::CredentialType => {
+            to(Kind::Organization, row.and_then(|r| r.link(name)))
+        }
+        "credential_type" if kind == Kind::Credential => {
+            to(Kind::CredentialType, row.and_then(|r| r.link(name)))
+        }
+        "kind" | "namespace" if kind == Kind::CredentialType => text(row.map(|r| r.text(name))),
+        "image" if kind == Kind::ExecutionEnvironment => text(row.map(|r| r.text(name))),
+        "inputs" if kind == Kind::Credential => Field::Protected,
         _ => return None,
     })
 }

@@ -301,6 +301,10 @@ pub fn row_type(c: &Controller, kind: Kind, id: Id) -> &'static str {
         Kind::User => "user",
         Kind::JobEvent => "job_event",
         Kind::ExecutionEnvironment => "execution_environment",
+        Kind::CredentialType => "credential_type",
+        Kind::Credential => "credential",
+        Kind::ApprovalTemplate => "workflow_approval_template",
+        Kind::Role => "role",
         Kind::Instance => "instance",
     }
 }

@@ -3,7 +3,9 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "the rare kinds share one slow way")]
 
 use super::super::model::access::Caller;
+use super::super::model::filed::Cabinet;
 use super::super::model::{Controller, Id};
+use super::roles;
 
 /// A table as the API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +31,15 @@ pub enum Kind {
     User,
     JobEvent,
     ExecutionEnvironment,
+    CredentialType,
+    Credential,
+    ApprovalTemplate,
+    Role,
     Instance,
 }
 
 /// Kind, path, Django model.
-const KINDS: [(Kind, &str, &str); 22] = [
+const KINDS: [(Kind, &str, &str); 26] = [
     (Kind::Organization, "organizations", "Organization"),
     (Kind::Inventory, "inventories", "Inventory"),
     (Kind::Group, "groups", "Group"),
@@ -55,6 +61,10 @@ const KINDS: [(Kind, &str, &str); 22] = [
     (Kind::User, "users", "User"),
     (Kind::JobEvent, "job_events", "JobEvent"),
     (Kind::ExecutionEnvironment, "execution_environments", "ExecutionEnvironment"),
+    (Kind::CredentialType, "credential_types", "CredentialType"),
+    (Kind::Credential, "credentials", "Credential"),
+    (Kind::ApprovalTemplate, "workflow_approval_templates", "WorkflowApprovalTemplate"),
+    (Kind::Role, "roles", "Role"),
     (Kind::Instance, "instances", "Instance"),
 ];
 
@@ -92,7 +102,20 @@ impl Kind {
                 | Self::JobTemplate
                 | Self::WorkflowJobTemplate
                 | Self::NotificationTemplate
+                | Self::Credential
+                | Self::CredentialType
         )
+    }
+
+    /// Where its documents are filed; `None` for what the model has rows of its own for.
+    #[must_use]
+    pub fn cabinet(self) -> Option<Cabinet> {
+        match self {
+            Self::CredentialType => Some(Cabinet::CredentialTypes),
+            Self::Credential => Some(Cabinet::Credentials),
+            Self::ExecutionEnvironment => Some(Cabinet::ExecutionEnvironments),
+            _ => None,
+        }
     }
 
     /// All rows of the table, in order of their ids.
@@ -130,7 +153,11 @@ impl Kind {
             Self::Notification => rows.notifications.keys().copied().collect(),
             Self::Token => rows.tokens.keys().copied().collect(),
             Self::User => rows.users.keys().copied().collect(),
-            Self::JobEvent | Self::ExecutionEnvironment | Self::Instance => Vec::new(),
+            Self::ApprovalTemplate => rows.approval_templates.keys().copied().collect(),
+            Self::CredentialType | Self::Credential | Self::ExecutionEnvironment => {
+                self.cabinet().map(|cabinet| controller.filed_ids(cabinet)).unwrap_or_default()
+            }
+            Self::Role | Self::JobEvent | Self::Instance => Vec::new(),
         }
     }
 
@@ -143,6 +170,7 @@ impl Kind {
             Self::WorkflowJob => rows.workflow_jobs.contains_key(&id),
             Self::Job => rows.jobs.contains_key(&id),
             Self::WorkflowNode => rows.workflow_nodes.contains_key(&id),
+            Self::Role => roles::users(controller, id).is_some(),
             _ => self.ids(controller).binary_search(&id).is_ok(),
         }
     }
@@ -201,7 +229,15 @@ impl Kind {
             }
             Self::Token => rows.tokens.get(&id).is_some_and(|token| token.user == user),
             Self::User => id == user,
-            Self::Project | Self::JobEvent | Self::ExecutionEnvironment | Self::Instance => false,
+            // Everybody sees the types; the rest of what is filed is the administrator's.
+            Self::CredentialType => true,
+            Self::Project
+            | Self::Credential
+            | Self::ExecutionEnvironment
+            | Self::ApprovalTemplate
+            | Self::Role
+            | Self::JobEvent
+            | Self::Instance => false,
         }
     }
 }

@@ -9,8 +9,10 @@ use super::super::model::{Id, NoticeEvent, Refusal};
 use super::filter::Filter;
 use super::kind::Kind;
 use super::message::Reply;
+use super::options::associates;
 use super::page::page;
 use super::render::Show;
+use super::roles;
 use super::router::{Call, Route, visible};
 
 impl<'a> Call<'_> {
@@ -109,6 +111,9 @@ fn below(world: &World, call: &Call<'_>, kind: Kind, id: Id, name: &str) -> Resu
 fn children(world: &World, kind: Kind, id: Id, name: &str) -> Option<(Kind, Vec<Id>)> {
     let c = &world.controller;
     let rows = &c.rows;
+    if let (Some(listed), Some(holder)) = (associates(kind, name), kind.holder()) {
+        return Some((listed, c.associated(holder, id, name)));
+    }
     let notifications = |job: Id| {
         let of = rows.notifications.values().filter(|n| n.unified_job == Some(job));
         of.map(|n| n.id).collect::<Vec<Id>>()
@@ -129,7 +134,8 @@ fn children(world: &World, kind: Kind, id: Id, name: &str) -> Option<(Kind, Vec<
             let labels = rows.workflow_jobs.get(&id).map(|run| run.labels.iter().copied().collect());
             (Kind::Label, labels.unwrap_or_default())
         }
-        (Kind::WorkflowJobTemplate, "labels") | (Kind::Job, "labels") => (Kind::Label, Vec::new()),
+        (Kind::Role, "users") => (Kind::User, roles::users(c, id)?),
+        (Kind::Job, "labels") => (Kind::Label, Vec::new()),
         (Kind::WorkflowJobTemplate, "workflow_nodes") => {
             let of = rows.template_nodes.values().filter(|node| node.workflow_job_template == id);
             (Kind::TemplateNode, of.map(|node| node.id).collect())

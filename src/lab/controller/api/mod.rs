@@ -35,9 +35,11 @@ mod notifications;
 pub mod options;
 pub mod page;
 pub mod render;
+mod roles;
 pub mod roots;
 pub mod router;
 pub mod server;
+mod setup;
 mod writes;
 
 pub use message::{Reply, Request};

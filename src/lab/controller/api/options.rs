@@ -12,6 +12,7 @@ use super::router::Route;
 const READ: &[&str] = &["GET"];
 const READ_CREATE: &[&str] = &["GET", "POST"];
 const READ_DELETE: &[&str] = &["GET", "DELETE"];
+const READ_EDIT: &[&str] = &["GET", "PUT", "PATCH"];
 const READ_EDIT_DELETE: &[&str] = &["GET", "PUT", "PATCH", "DELETE"];
 
 /// The methods of a route; `None` when there is no such route.
@@ -21,15 +22,35 @@ pub(super) fn methods(route: Route<'_>) -> Option<&'static [&'static str]> {
             Some(READ_CREATE)
         }
         Route::List(Kind::JobTemplate | Kind::WorkflowJobTemplate | Kind::TemplateNode) => Some(READ_CREATE),
-        Route::List(Kind::NotificationTemplate | Kind::Token) => Some(READ_CREATE),
-        Route::List(Kind::JobEvent) => None,
+        Route::List(Kind::NotificationTemplate | Kind::Token | Kind::User | Kind::Project) => {
+            Some(READ_CREATE)
+        }
+        Route::List(Kind::CredentialType | Kind::Credential | Kind::ExecutionEnvironment) => {
+            Some(READ_CREATE)
+        }
+        Route::List(Kind::JobEvent | Kind::Role | Kind::ApprovalTemplate) => None,
         Route::List(_) => Some(READ),
         Route::Detail(Kind::Host | Kind::NotificationTemplate, _) => Some(READ_EDIT_DELETE),
-        Route::Detail(Kind::WorkflowJobTemplate | Kind::JobTemplate, _) => Some(READ_EDIT_DELETE),
-        Route::Detail(Kind::WorkflowJob | Kind::Job | Kind::Approval | Kind::Token, _) => Some(READ_DELETE),
-        Route::Detail(Kind::UnifiedJob | Kind::UnifiedJobTemplate | Kind::JobEvent | Kind::Instance, _) => {
-            None
+        Route::Detail(Kind::WorkflowJobTemplate | Kind::JobTemplate | Kind::TemplateNode, _) => {
+            Some(READ_EDIT_DELETE)
         }
+        Route::Detail(
+            Kind::Organization
+            | Kind::Inventory
+            | Kind::Group
+            | Kind::Project
+            | Kind::User
+            | Kind::CredentialType
+            | Kind::Credential
+            | Kind::ExecutionEnvironment
+            | Kind::ApprovalTemplate,
+            _,
+        ) => Some(READ_EDIT),
+        Route::Detail(Kind::WorkflowJob | Kind::Job | Kind::Approval | Kind::Token, _) => Some(READ_DELETE),
+        Route::Detail(
+            Kind::UnifiedJob | Kind::UnifiedJobTemplate | Kind::JobEvent | Kind::Instance | Kind::Role,
+            _,
+        ) => None,
         Route::Detail(_, _) => Some(READ),
         Route::Below(kind, _, name) => below(kind, name),
     }
@@ -40,7 +61,11 @@ fn below(kind: Kind, name: &str) -> Option<&'static [&'static str]> {
         (Kind::WorkflowJobTemplate | Kind::JobTemplate, "launch") => Some(READ_CREATE),
         (Kind::WorkflowJobTemplate, "survey_spec") => Some(&["GET", "POST", "DELETE"]),
         (Kind::WorkflowJobTemplate, "workflow_nodes") => Some(READ_CREATE),
-        (Kind::WorkflowJobTemplate, "workflow_jobs" | "labels") | (Kind::JobTemplate, "jobs") => Some(READ),
+        (Kind::WorkflowJobTemplate, "workflow_jobs") | (Kind::JobTemplate, "jobs") => Some(READ),
+        (kind, name) if associates(kind, name).is_some() => Some(READ_CREATE),
+        (Kind::TemplateNode, "create_approval_template") => Some(&["POST"]),
+        (Kind::Role, "users") => Some(READ_CREATE),
+        (Kind::User, "roles") => Some(&["POST"]),
         (Kind::WorkflowJobTemplate | Kind::JobTemplate, name)
             if name.starts_with("notification_templates_") =>
         {
@@ -58,6 +83,16 @@ fn below(kind: Kind, name: &str) -> Option<&'static [&'static str]> {
         (Kind::NotificationTemplate, "test") => Some(&["POST"]),
         (Kind::NotificationTemplate, "notifications") => Some(READ),
         (Kind::User, "personal_tokens" | "tokens") => Some(READ_CREATE),
+        _ => None,
+    }
+}
+
+/// The rows that may hang on a list of an object that the model has no rows of its own for.
+pub(super) fn associates(kind: Kind, name: &str) -> Option<Kind> {
+    match (kind, name) {
+        (Kind::JobTemplate | Kind::TemplateNode, "credentials")
+        | (Kind::Organization, "galaxy_credentials") => Some(Kind::Credential),
+        (Kind::JobTemplate | Kind::WorkflowJobTemplate | Kind::TemplateNode, "labels") => Some(Kind::Label),
         _ => None,
     }
 }

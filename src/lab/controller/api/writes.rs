@@ -1,5 +1,5 @@
-//! Everything that changes something: launches, cancels, hosts, labels, tokens, notification templates, and
-//! the setup that content-as-code does. Bodies are as CONTRACT.md §11 records them.
+//! Everything that changes something: launches, cancels, hosts, labels, tokens, notification templates; what content
+//! as code sets up is in [`setup`]. Bodies are as CONTRACT.md §11 records them.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most kinds cannot be written")]
 
@@ -7,16 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::super::super::world::{Delivery, World};
 use super::super::model::hosts::HostFields;
-use super::super::model::rows::{AskOnLaunch, Scope};
-use super::super::model::setup::EdgeKind;
-use super::super::model::survey::Survey;
-use super::super::model::variables::parse_extra_vars;
-use super::super::model::{Controller, Id, Refusal};
+use super::super::model::rows::Scope;
+use super::super::model::{Id, Refusal};
 use super::kind::Kind;
-use super::lists::notice_event;
 use super::message::Reply;
 use super::notifications::{edit_notification_template, parse_notification_template, test_notification};
 use super::router::{Call, Route, visible};
+use super::{roles, setup};
 
 pub(super) type Body = Map<String, Value>;
 
@@ -54,7 +51,7 @@ fn administrator(world: &World, call: &Call<'_>) -> Result<(), Refusal> {
     if world.controller.is_superuser(call.caller.user) { Ok(()) } else { Err(Refusal::forbidden()) }
 }
 
-fn created(world: &World, call: &Call<'_>, kind: Kind, id: Id) -> Reply {
+pub(super) fn created(world: &World, call: &Call<'_>, kind: Kind, id: Id) -> Reply {
     let show = call.show(world, true);
     Reply::json(201, &show.row(kind, id)).with("Location", show.url(kind, id))
 }
@@ -95,92 +92,10 @@ fn create(world: &mut World, call: &Call<'_>, kind: Kind, body: &Body) -> Result
         }
         _ => {
             administrator(world, call)?;
-            create_content(world, call, kind, body)?
+            setup::create(world, call, kind, body)?
         }
     };
     Ok(created(world, call, kind, id))
-}
-
-fn create_content(world: &mut World, call: &Call<'_>, kind: Kind, body: &Body) -> Result<Id, Refusal> {
-    let (c, now) = (&mut world.controller, call.now);
-    match kind {
-        Kind::Organization => Ok(c.add_organization(required_text(body, "name")?, now)),
-        Kind::Inventory => {
-            let organization = required_id(body, "organization")?;
-            Ok(c.add_inventory(organization, required_text(body, "name")?, now))
-        }
-        Kind::Group => {
-            let inventory = required_id(body, "inventory")?;
-            Ok(c.add_group(inventory, required_text(body, "name")?, now))
-        }
-        Kind::JobTemplate => {
-            let (inventory, project) = (required_id(body, "inventory")?, required_id(body, "project")?);
-            let names = (required_text(body, "name")?, required_text(body, "playbook")?);
-            let id = c.add_job_template(world.content.organization, (inventory, project), names, now);
-            let ask = ask(body, AskOnLaunch::default());
-            c.edit_job_template(id, |row| row.ask = ask);
-            Ok(id)
-        }
-        Kind::WorkflowJobTemplate => {
-            let organization = required_id(body, "organization")?;
-            let name = required_text(body, "name")?;
-            if Kind::WorkflowJobTemplate.ids(c).iter().any(|id| {
-                let row = &c.rows.workflow_job_templates[id];
-                row.name == name && row.organization == organization
-            }) {
-                return Err(Refusal::all(
-                    "WorkflowJobTemplate with this (name, organization) combination already exists.",
-                ));
-            }
-            let id = c.add_workflow_job_template(organization, name, now);
-            c.edit_workflow_job_template(id, |row| row.ask = AskOnLaunch::default());
-            edit_workflow(c, id, body)?;
-            Ok(id)
-        }
-        Kind::TemplateNode => {
-            let workflow = required_id(body, "workflow_job_template")?;
-            add_node(c, workflow, body, now)
-        }
-        _ => Err(Refusal::MethodNotAllowed("POST".to_owned())),
-    }
-}
-
-fn add_node(c: &mut Controller, workflow: Id, body: &Body, now: jiff::Timestamp) -> Result<Id, Refusal> {
-    let template = required_id(body, "unified_job_template")?;
-    let made_up = format!("node-{}", c.rows.template_nodes.len() + 1);
-    let identifier = body.get("identifier").and_then(Value::as_str).unwrap_or(&made_up);
-    c.add_node(workflow, template, identifier, now)
-}
-
-fn ask(body: &Body, default: AskOnLaunch) -> AskOnLaunch {
-    let flag = |name: &str, default: bool| body.get(name).and_then(Value::as_bool).unwrap_or(default);
-    AskOnLaunch {
-        variables: flag("ask_variables_on_launch", default.variables),
-        inventory: flag("ask_inventory_on_launch", default.inventory),
-        limit: flag("ask_limit_on_launch", default.limit),
-        scm_branch: flag("ask_scm_branch_on_launch", default.scm_branch),
-        labels: flag("ask_labels_on_launch", default.labels),
-        tags: flag("ask_tags_on_launch", default.tags),
-        skip_tags: flag("ask_skip_tags_on_launch", default.skip_tags),
-    }
-}
-
-fn edit_workflow(c: &mut Controller, id: Id, body: &Body) -> Result<(), Refusal> {
-    let extra_vars = match body.get("extra_vars") {
-        None => None,
-        given => Some(parse_extra_vars(given).map_err(|message| Refusal::field("extra_vars", message))?),
-    };
-    c.edit_workflow_job_template(id, |row| {
-        row.ask = ask(body, row.ask);
-        let flag = |name: &str, now: bool| body.get(name).and_then(Value::as_bool).unwrap_or(now);
-        row.allow_simultaneous = flag("allow_simultaneous", row.allow_simultaneous);
-        row.survey_enabled = flag("survey_enabled", row.survey_enabled);
-        row.extra_vars = extra_vars.unwrap_or_else(|| row.extra_vars.clone());
-        if let Some(name) = body.get("name").and_then(Value::as_str) {
-            name.clone_into(&mut row.name);
-        }
-    });
-    Ok(())
 }
 
 fn post_below(
@@ -213,6 +128,7 @@ fn post_below(
             Ok(created(world, call, Kind::Host, host))
         }
         (Kind::NotificationTemplate, "test") => test_notification(world, call, id),
+        (Kind::Role, _) | (Kind::User, "roles") => roles::post(world, call, kind, id, body),
         (Kind::User, _) => {
             let own = id == call.caller.user || world.controller.is_superuser(call.caller.user);
             if own { create_token(world, call, id, body) } else { Err(Refusal::forbidden()) }
@@ -220,51 +136,8 @@ fn post_below(
         _ => {
             administrator(world, call)?;
             visible(world, call, kind, id)?;
-            post_content(world, call, (kind, id, name), body)
+            setup::post(world, call, (kind, id, name), body)
         }
-    }
-}
-
-fn post_content(
-    world: &mut World,
-    call: &Call<'_>,
-    (kind, id, name): (Kind, Id, &str),
-    body: &Body,
-) -> Result<Reply, Refusal> {
-    let c = &mut world.controller;
-    match (kind, name) {
-        (Kind::WorkflowJobTemplate, "survey_spec") => {
-            let survey = Survey::parse(body).map_err(|error| Refusal::Invalid(json!({ "error": error })))?;
-            c.edit_workflow_job_template(id, |row| row.survey = Some(survey));
-            Ok(Reply::empty(200))
-        }
-        (Kind::WorkflowJobTemplate, "workflow_nodes") => {
-            let node = add_node(c, id, body, call.now)?;
-            Ok(created(world, call, Kind::TemplateNode, node))
-        }
-        (Kind::TemplateNode, name) => {
-            let kind = match name {
-                "success_nodes" => EdgeKind::Success,
-                "failure_nodes" => EdgeKind::Failure,
-                _ => EdgeKind::Always,
-            };
-            c.add_edge(id, kind, required_id(body, "id")?).map(|()| Reply::empty(204))
-        }
-        (Kind::Inventory, "groups") => {
-            let group = c.add_group(id, required_text(body, "name")?, call.now);
-            Ok(created(world, call, Kind::Group, group))
-        }
-        (Kind::WorkflowJobTemplate | Kind::JobTemplate, name) => {
-            let event = notice_event(name).ok_or_else(|| Refusal::MethodNotAllowed("POST".to_owned()))?;
-            let template = required_id(body, "id")?;
-            if body.get("disassociate").and_then(Value::as_bool).unwrap_or(false) {
-                c.detach_notification(id, event, template);
-            } else {
-                c.attach_notification(id, event, template);
-            }
-            Ok(Reply::empty(204))
-        }
-        _ => Err(Refusal::MethodNotAllowed("POST".to_owned())),
     }
 }
 
@@ -348,16 +221,11 @@ fn edit(
             }
             world.controller.edit_host(call.caller, id, fields, call.now)?;
         }
-        Kind::WorkflowJobTemplate => {
-            administrator(world, call)?;
-            edit_workflow(&mut world.controller, id, body)?;
-        }
-        Kind::JobTemplate => {
-            administrator(world, call)?;
-            world.controller.edit_job_template(id, |row| row.ask = ask(body, row.ask));
-        }
         Kind::NotificationTemplate => edit_notification_template(world, call, id, body),
-        _ => return Err(Refusal::MethodNotAllowed(call.request.method.clone())),
+        _ => {
+            administrator(world, call)?;
+            setup::edit(world, call, kind, id, body)?;
+        }
     }
     Ok(Reply::json(200, &call.show(world, true).row(kind, id)))
 }
@@ -382,6 +250,11 @@ fn delete(world: &mut World, call: &Call<'_>, kind: Kind, id: Id) -> Result<Repl
             visible(world, call, kind, id)?;
             administrator(world, call)?;
             world.controller.delete_template(id);
+        }
+        Kind::TemplateNode => {
+            visible(world, call, kind, id)?;
+            administrator(world, call)?;
+            world.controller.delete_node(id);
         }
         _ => return Err(Refusal::MethodNotAllowed("DELETE".to_owned())),
     }

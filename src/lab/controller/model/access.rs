@@ -136,9 +136,14 @@ impl Controller {
         self.rows.users.get(&user).is_some_and(|user| user.is_superuser)
     }
 
+    /// Whether `user` was given `role` on `object`; being a superuser does not count.
+    #[must_use]
+    pub fn has_grant(&self, user: Id, role: Role, object: Id) -> bool {
+        self.rows.grants.contains(&Grant { user, role, object })
+    }
+
     pub(in crate::lab) fn holds(&self, user: Id, roles: &[Role], object: Id) -> bool {
-        self.is_superuser(user)
-            || roles.iter().any(|role| self.rows.grants.contains(&Grant { user, role: *role, object }))
+        self.is_superuser(user) || roles.iter().any(|role| self.has_grant(user, *role, object))
     }
 
     pub(in crate::lab) fn reads_organization(&self, user: Id, organization: Id) -> bool {

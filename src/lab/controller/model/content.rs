@@ -86,6 +86,7 @@ impl Controller {
         for (user, secret) in [(admin, ADMIN_TOKEN), (bridge, BRIDGE_TOKEN), (launcher, LAUNCHER_TOKEN)] {
             controller.add_token(user, "lab", Scope::Write, Some(secret), now);
         }
+        controller.file_managed_types(now);
         controller.add_organization("Default", now);
         let organization = controller.add_organization(ORGANIZATION, now);
         let state_inventory = controller.add_inventory(organization, STATE_INVENTORY, now);

@@ -1,9 +1,10 @@
 //! The controller without its HTTP: rows, rules and tempo. No IO, no clock, no randomness of its own: every
 //! call takes the time, the seed is given, and all collections are ordered, so equal calls give equal worlds.
 //!
-//! Deliberately left out: projects' updates, credentials, execution environments, schedules, ad hoc
-//! commands, slicing, bulk launches, webhooks receivers, teams and role definitions. Custom notification
-//! messages are stored and shown, but the stock bodies are what is sent.
+//! Deliberately left out: projects' updates, schedules, ad hoc commands, slicing, bulk launches, webhooks
+//! receivers, teams and role definitions. Credentials, credential types and execution environments are kept and
+//! shown, and nothing depends on them. Custom notification messages are stored and shown, but the stock bodies are
+//! what is sent.
 
 pub mod access;
 pub mod approvals;
@@ -11,6 +12,7 @@ pub mod bodies;
 pub mod cancel;
 pub mod content;
 pub mod events;
+pub mod filed;
 pub mod graph;
 pub mod hosts;
 pub mod launch;
@@ -29,6 +31,7 @@ pub mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 pub use content::{Content, ControllerSetup};
 pub use launch::{JobLaunch, LaunchBody, WorkflowLaunch};
@@ -40,6 +43,7 @@ pub use status::{LaunchType, Status};
 pub use tempo::Tempo;
 
 use access::Grant;
+use filed::{Cabinet, Filed, Holder};
 use rows::{
     ApprovalTemplate, Group, Host, Inventory, Job, JobTemplate, Label, Notification, NotificationTemplate,
     Organization, Project, TemplateNode, Token, User, WorkflowApproval, WorkflowJob, WorkflowJobNode,
@@ -86,6 +90,13 @@ pub(in crate::lab) struct Rows {
     pub approvals: BTreeMap<Id, WorkflowApproval>,
     pub notification_templates: BTreeMap<Id, NotificationTemplate>,
     pub notifications: BTreeMap<Id, Notification>,
+    pub filed: BTreeMap<Cabinet, BTreeMap<Id, Filed>>,
+    /// What was set of a row that the model does not read.
+    pub settings: BTreeMap<(Holder, Id), Map<String, Value>>,
+    /// The rows that hang on a list of an object, by the list's name.
+    pub associations: BTreeMap<(Holder, Id, String), BTreeSet<Id>>,
+    /// Roles that the lab's rules do not know: number of the role, user.
+    pub assignments: BTreeSet<(Id, Id)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +115,9 @@ enum Table {
     JobEvent,
     NotificationTemplate,
     Notification,
+    CredentialType,
+    Credential,
+    ExecutionEnvironment,
 }
 
 /// Something that happens inside the controller at a known time.

@@ -134,14 +134,14 @@ impl Controller {
         }
     }
 
-    /// Adds a node that runs `unified_job_template`.
+    /// Adds a node that runs `unified_job_template`; without one, nothing yet.
     ///
     /// # Errors
     /// 400 when the identifier is taken in this template.
     pub fn add_node(
         &mut self,
         template: Id,
-        unified_job_template: Id,
+        unified_job_template: impl Into<Option<Id>>,
         identifier: &str,
         now: Timestamp,
     ) -> Result<Id, Refusal> {
@@ -155,7 +155,7 @@ impl Controller {
         let row = TemplateNode {
             id,
             workflow_job_template: template,
-            unified_job_template: Some(unified_job_template),
+            unified_job_template: unified_job_template.into(),
             identifier: identifier.to_owned(),
             extra_data: Map::new(),
             edges: Edges::default(),
@@ -217,10 +217,44 @@ impl Controller {
         timeout_secs: u32,
         now: Timestamp,
     ) -> Result<Id, Refusal> {
+        let id = self.add_approval_template(name, timeout_secs);
+        self.add_node(template, id, identifier, now)
+    }
+
+    /// Adds what an approval step asks; 0 seconds never times out.
+    pub fn add_approval_template(&mut self, name: &str, timeout_secs: u32) -> Id {
         let id = self.next_id(Table::UnifiedJobTemplate);
         let row = ApprovalTemplate { id, name: name.to_owned(), description: String::new(), timeout_secs };
         self.rows.approval_templates.insert(id, row);
-        self.add_node(template, id, identifier, now)
+        id
+    }
+
+    /// Changes a node in place; nothing happens for an unknown one.
+    pub fn edit_node(&mut self, id: Id, edit: impl FnOnce(&mut TemplateNode)) {
+        if let Some(row) = self.rows.template_nodes.get_mut(&id) {
+            edit(row);
+        }
+    }
+
+    /// Takes an edge away; idempotent.
+    pub fn remove_edge(&mut self, parent: Id, kind: EdgeKind, child: Id) {
+        self.edit_node(parent, |node| {
+            match kind {
+                EdgeKind::Success => node.edges.success.remove(&child),
+                EdgeKind::Failure => node.edges.failure.remove(&child),
+                EdgeKind::Always => node.edges.always.remove(&child),
+            };
+        });
+    }
+
+    /// Deletes a node with the edges that lead to it.
+    pub fn delete_node(&mut self, id: Id) {
+        self.rows.template_nodes.remove(&id);
+        for node in self.rows.template_nodes.values_mut() {
+            for edges in [&mut node.edges.success, &mut node.edges.failure, &mut node.edges.always] {
+                edges.remove(&id);
+            }
+        }
     }
 
     /// Adds a label.

@@ -25,6 +25,8 @@ pub struct Question {
     pub choices: Vec<String>,
     /// `""` means none.
     pub default: Value,
+    /// As it was posted: the controller shows it so.
+    posted: Value,
 }
 
 /// The type of an answer, in AWX's spelling.
@@ -81,7 +83,7 @@ impl Survey {
     /// The answer of `GET survey_spec/`.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let spec: Vec<Value> = self.questions.iter().map(Question::to_json).collect();
+        let spec: Vec<&Value> = self.questions.iter().map(|question| &question.posted).collect();
         json!({"name": self.name, "description": self.description, "spec": spec})
     }
 
@@ -129,15 +131,7 @@ impl Question {
             max: item.get("max").and_then(Value::as_i64),
             choices: choices(item.get("choices")),
             default: item.get("default").cloned().unwrap_or_else(|| json!("")),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        let choices = if self.choices.is_empty() { json!("") } else { json!(self.choices) };
-        json!({
-            "max": self.max, "min": self.min, "type": self.kind.as_str(), "choices": choices,
-            "default": self.default, "required": self.required, "variable": self.variable,
-            "question_name": self.question_name, "question_description": "",
+            posted: item.clone(),
         })
     }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::super::super::model::Id;
 use super::super::super::model::access::Role;
 use super::super::kind::Kind;
-use super::{Show, roles, time};
+use super::super::roles::object_roles;
+use super::{Show, time};
 
 /// What hangs below an organization.
 const ORGANIZATION_LISTS: [&str; 20] = [
@@ -32,27 +33,6 @@ const ORGANIZATION_LISTS: [&str; 20] = [
     "galaxy_credentials",
 ];
 
-/// Its roles: field, name and description.
-const ORGANIZATION_ROLES: [(&str, &str, &str); 13] = [
-    ("admin_role", "Admin", "Can manage all aspects of the organization"),
-    ("execute_role", "Execute", "May run any executable resources in the organization"),
-    ("project_admin_role", "Project Admin", "Can manage all projects of the organization"),
-    ("inventory_admin_role", "Inventory Admin", "Can manage all inventories of the organization"),
-    ("credential_admin_role", "Credential Admin", "Can manage all credentials of the organization"),
-    ("workflow_admin_role", "Workflow Admin", "Can manage all workflows of the organization"),
-    ("notification_admin_role", "Notification Admin", "Can manage all notifications of the organization"),
-    ("job_template_admin_role", "Job Template Admin", "Can manage all job templates of the organization"),
-    (
-        "execution_environment_admin_role",
-        "Execution Environment Admin",
-        "Can manage all execution environments of the organization",
-    ),
-    ("auditor_role", "Auditor", "Can view all aspects of the organization"),
-    ("member_role", "Member", "User is a member of the organization"),
-    ("read_role", "Read", "May view settings for the organization"),
-    ("approval_role", "Approve", "Can approve or deny a workflow approval node"),
-];
-
 impl Show<'_> {
     pub(super) fn organization(&self, id: Id) -> Option<Value> {
         let row = self.controller.rows.organizations.get(&id)?;
@@ -62,10 +42,6 @@ impl Show<'_> {
             ("created_by", admin.clone()),
             ("modified_by", admin),
         ];
-        let mut object_roles = roles(id, &ORGANIZATION_ROLES);
-        for users_only in ["admin_role", "member_role"] {
-            object_roles[users_only]["user_only"] = json!(true);
-        }
         let rows = &self.controller.rows;
         let editable = self.is_superuser();
         let hosts =
@@ -75,7 +51,7 @@ impl Show<'_> {
             "summary_fields": {
                 "resource": {"ansible_id": lab_uuid(1, id), "resource_type": "shared.organization"},
                 "created_by": self.user_summary(1), "modified_by": self.user_summary(1),
-                "object_roles": object_roles,
+                "object_roles": object_roles(Kind::Organization, id),
                 "user_capabilities": {"edit": editable, "delete": editable},
                 "related_field_counts": {
                     "users": 0, "admins": 0, "teams": 0,
@@ -126,13 +102,6 @@ impl Show<'_> {
             ("modified_by", admin),
             ("organization", self.link(Kind::Organization, row.organization)),
         ];
-        let role_names = [
-            ("admin_role", "Admin", "Can manage all aspects of the inventory"),
-            ("update_role", "Update", "May update the inventory"),
-            ("adhoc_role", "Ad Hoc", "May run ad hoc commands on the inventory"),
-            ("use_role", "Use", "Can use the inventory in a job template"),
-            ("read_role", "Read", "May view settings for the inventory"),
-        ];
         let edit = self.controller.writes_inventory(self.caller.user, id);
         let counts = self.inventory_summary(id);
         let shown = json!({
@@ -140,7 +109,7 @@ impl Show<'_> {
             "summary_fields": {
                 "organization": self.organization_summary(row.organization),
                 "created_by": self.user_summary(1), "modified_by": self.user_summary(1),
-                "object_roles": roles(id, &role_names),
+                "object_roles": object_roles(Kind::Inventory, id),
                 "user_capabilities": {"edit": edit, "delete": edit, "copy": edit, "adhoc": edit},
                 "labels": {"count": 0, "results": []},
             },
@@ -262,19 +231,6 @@ impl Show<'_> {
             "organization": row.organization,
         });
         Some(self.object(Kind::Label, id, shown))
-    }
-
-    /// A project, as far as a client that follows `related` needs it (unproven shape).
-    pub(super) fn project(&self, id: Id) -> Option<Value> {
-        let row = self.controller.rows.projects.get(&id)?;
-        let elsewhere = [("organization", self.link(Kind::Organization, row.organization))];
-        let shown = json!({
-            "related": self.related(Kind::Project, id, &[], &elsewhere),
-            "summary_fields": {"organization": self.organization_summary(row.organization)},
-            "created": time(row.created), "modified": time(row.created), "name": row.name, "description": "",
-            "scm_type": "", "status": "ok", "organization": row.organization,
-        });
-        Some(self.object(Kind::Project, id, shown))
     }
 }
 

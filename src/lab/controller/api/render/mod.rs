@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "only an object has fields")]
 
 mod events;
+mod filed;
 mod inventory;
 mod people;
 mod runs;
@@ -51,9 +52,24 @@ impl Show<'_> {
             Kind::Token => self.token(id),
             Kind::User => self.user(id),
             Kind::Project => self.project(id),
-            Kind::JobEvent | Kind::ExecutionEnvironment | Kind::Instance => None,
+            Kind::CredentialType => self.credential_type(id),
+            Kind::Credential => self.credential(id),
+            Kind::ExecutionEnvironment => self.execution_environment(id),
+            Kind::ApprovalTemplate => self.approval_template(id),
+            Kind::Role | Kind::JobEvent | Kind::Instance => None,
         };
-        shown.unwrap_or(Value::Null)
+        shown.map_or(Value::Null, |shown| self.with_settings(kind, id, shown))
+    }
+
+    /// The same with what was set of it and the model does not read, where it is shown at all.
+    fn with_settings(&self, kind: Kind, id: Id, mut shown: Value) -> Value {
+        let settings = kind.holder().and_then(|holder| self.controller.settings(holder, id));
+        for (key, value) in settings.into_iter().flatten() {
+            if let Some(place) = shown.get_mut(key) {
+                place.clone_from(value);
+            }
+        }
+        shown
     }
 
     /// The path of a row.
@@ -142,14 +158,6 @@ pub(super) fn time(at: Timestamp) -> String {
 
 pub(super) fn time_or_null(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| json!(time(at)))
-}
-
-/// Roles of an object: the numbers are made up from the object's own.
-fn roles(base: Id, roles: &[(&str, &str, &str)]) -> Value {
-    let role = |(index, (key, name, description)): (u64, &(&str, &str, &str))| {
-        ((*key).to_owned(), json!({"description": description, "name": name, "id": base * 20 + index}))
-    };
-    Value::Object((0..).zip(roles).map(role).collect())
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::super::model::Id;
+use super::super::super::model::filed::Holder;
 use super::super::super::model::rows::{AskOnLaunch, JobTemplate, WorkflowJobTemplate};
 use super::super::super::model::setup::variables_text;
 use super::super::kind::Kind;
-use super::{Show, object, roles, time, time_or_null};
+use super::super::roles::object_roles;
+use super::{Show, object, time, time_or_null};
 
 /// How a template's last run is told: id, name, status, finished, canceled_on, created.
 struct LastRun {
@@ -47,15 +49,9 @@ impl Show<'_> {
         if let Some(run) = last {
             related.insert("last_job".to_owned(), json!(self.url(Kind::WorkflowJob, run.id)));
         }
-        let role_names = [
-            ("admin_role", "Admin", "Can manage all aspects of the workflow job template"),
-            ("execute_role", "Execute", "May run the workflow job template"),
-            ("read_role", "Read", "May view settings for the workflow job template"),
-            ("approval_role", "Approve", "Can approve or deny a workflow approval node"),
-        ];
         let start = self.controller.starts_workflow_template(self.caller.user, id);
         let mut summary =
-            self.template_summary_fields(row.organization, id, &role_names, start, &runs, "workflow_job");
+            self.template_summary_fields(row.organization, (Kind::WorkflowJobTemplate, id), start, &runs);
         if let Some(survey) = &row.survey {
             summary.insert(
                 "survey".to_owned(),
@@ -109,16 +105,11 @@ impl Show<'_> {
         if let Some(run) = last {
             related.insert("last_job".to_owned(), json!(self.url(Kind::Job, run.id)));
         }
-        let role_names = [
-            ("admin_role", "Admin", "Can manage all aspects of the job template"),
-            ("execute_role", "Execute", "May run the job template"),
-            ("read_role", "Read", "May view settings for the job template"),
-        ];
         let start = self.controller.starts_job_template(self.caller.user, id);
         let mut summary =
-            self.template_summary_fields(row.organization, id, &role_names, start, &runs, "job");
+            self.template_summary_fields(row.organization, (Kind::JobTemplate, id), start, &runs);
         summary.insert("project".to_owned(), self.project_summary(row.project));
-        summary.insert("credentials".to_owned(), json!([]));
+        summary.insert("credentials".to_owned(), self.credentials_summary(Holder::Template, id));
         if let Some(inventory) = row.inventory {
             summary.insert("inventory".to_owned(), self.inventory_summary(inventory));
         }
@@ -154,13 +145,12 @@ impl Show<'_> {
     fn template_summary_fields(
         &self,
         organization: Id,
-        id: Id,
-        role_names: &[(&str, &str, &str)],
+        (kind, id): (Kind, Id),
         start: bool,
         runs: &[LastRun],
-        run_type: &str,
     ) -> Map<String, Value> {
         let admin = self.is_superuser();
+        let run_type = if kind == Kind::JobTemplate { "job" } else { "workflow_job" };
         let recent: Vec<Value> = runs
             .iter()
             .take(10)
@@ -172,10 +162,11 @@ impl Show<'_> {
         let mut summary = object(json!({
             "organization": self.organization_summary(organization),
             "created_by": self.user_summary(1), "modified_by": self.user_summary(1),
-            "object_roles": roles(id, role_names),
+            "object_roles": object_roles(kind, id),
             "user_capabilities":
                 {"edit": admin, "delete": admin, "start": start, "schedule": start, "copy": admin},
-            "labels": {"count": 0, "results": []}, "recent_jobs": recent,
+            "labels": self.labels_summary(self.controller.associated(Holder::Template, id, "labels").iter()),
+            "recent_jobs": recent,
         }));
         if let Some(run) = runs.first().filter(|run| run.finished.is_some()) {
             let failed = run.status.counts_as_failed();
@@ -215,11 +206,6 @@ impl Show<'_> {
                 canceled_on: r.canceled_on,
             })
             .collect()
-    }
-
-    pub(super) fn project_summary(&self, id: Id) -> Value {
-        let name = self.controller.rows.projects.get(&id).map_or("", |project| project.name.as_str());
-        json!({"id": id, "name": name, "description": "", "status": "ok", "scm_type": "", "allow_override": false})
     }
 
     pub(super) fn template_node(&self, id: Id) -> Option<Value> {
