@@ -307,3 +307,15 @@ proptest! {
         }
     }
 }
+
+/// The doctor takes these for variables that a survey may require.
+#[test]
+fn what_every_launch_carries_is_what_its_schema_requires() {
+    let schema = schema(EXTRA_VARS);
+    let mut required: Vec<&str> =
+        schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let mut sent = causeway::vm_request::extra_vars::ALWAYS_SENT.to_vec();
+    required.sort_unstable();
+    sent.sort_unstable();
+    assert_eq!(sent, required);
+}

@@ -3,6 +3,7 @@
 use super::{Report, callbacks};
 use crate::aap::{Controller, ReadError, TemplateRef};
 use crate::config::ControllerSection;
+use crate::vm_request::extra_vars::unsent;
 use crate::vm_request::stage::Stage;
 
 /// Clocks may differ by this much before looking for lost runs becomes unreliable.
@@ -113,7 +114,7 @@ async fn examine_readiness(report: &mut Report, subject: &str, client: &Controll
             remedy,
         );
     }
-    for variable in &ready.variables_needed_to_start {
+    for variable in unsent(&ready.variables_needed_to_start) {
         let detail = format!("its survey requires `{variable}`, which the bridge does not send");
         report.find(
             "workflow_needs_variable",

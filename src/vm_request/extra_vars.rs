@@ -7,6 +7,38 @@ use serde_json::{Map, Value, json};
 use super::spec::{Address, DiskType, NicSpec};
 use super::state::{Intent, State};
 
+/// The variables that every launch carries: `required` in the schema.
+pub const ALWAYS_SENT: [&str; 23] = [
+    "execution_id",
+    "causeway_instance",
+    "causeway_attempt_no",
+    "causeway_attempt",
+    "causeway_stages",
+    "vm_uid",
+    "vm_name",
+    "vm_environment",
+    "vm_os",
+    "vm_os_version",
+    "vm_template",
+    "vm_cpu",
+    "vm_memory",
+    "vm_datacenter",
+    "vm_cluster",
+    "vm_folder",
+    "vm_datastore",
+    "vm_network",
+    "vm_nic",
+    "vm_disk",
+    "vm_dns",
+    "vm_host_name",
+    "vm_vcenter",
+];
+
+/// Those of `needed`, variables that a survey requires, that a launch may come without.
+pub fn unsent(needed: &[String]) -> impl Iterator<Item = &String> {
+    needed.iter().filter(|variable| !ALWAYS_SENT.contains(&variable.as_str()))
+}
+
 /// The `extra_vars` of the launch of `intent`, sent by the bridge named `instance`. `None` for a rejected request,
 /// which has nothing to launch.
 #[must_use]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::extra_vars::unsent;
 use super::hold::Finding;
 use super::sighting::VmSighting;
 use super::spec::VmSpec;
@@ -143,7 +144,7 @@ fn workflow_findings(found: &mut Vec<Finding>, workflow: &WorkflowFacts) {
             "repair the node's template and its prompts",
         ));
     }
-    for variable in &workflow.variables_needed {
+    for variable in unsent(&workflow.variables_needed) {
         found.push(finding(
             "workflow_needs_variable",
             subject.clone(),

@@ -49,7 +49,24 @@ fn every_playbook_is_understood() {
     let bin = program("ansible", "ansible-playbook");
     let mut check = Command::new(bin);
     check.current_dir(content()).env("ANSIBLE_CONFIG", content().join("ansible.cfg")).arg("--syntax-check");
+    check.arg("controller/setup.yml");
     run(check.args(files("playbooks", "yml")).args(files("playbooks/shell", "yml")));
+}
+
+/// The image of the controller would else run other modules than the tests do.
+#[test]
+fn the_execution_environment_has_the_collections_that_the_tests_run() {
+    let wanted = std::fs::read_to_string(content().join("execution-environment/requirements.yml")).unwrap();
+    let names = wanted.lines().filter_map(|line| line.trim().strip_prefix("- name: "));
+    let versions = wanted.lines().filter_map(|line| line.trim().strip_prefix("version: "));
+    let pinned: Vec<(&str, &str)> = names.zip(versions).collect();
+    assert!(pinned.len() >= 2, "{wanted}");
+    for (name, version) in pinned {
+        let folder = collections().join("ansible_collections").join(name.replace('.', "/"));
+        let text = std::fs::read_to_string(folder.join("MANIFEST.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(manifest["collection_info"]["version"], version, "{name}");
+    }
 }
 
 /// Ansible templates the tags of tasks and blocks, and takes those of a play as they stand: `--skip-tags prod` would skip

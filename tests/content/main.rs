@@ -5,6 +5,7 @@
 
 mod bench;
 mod chain;
+mod controller_objects;
 mod day2;
 mod failures;
 mod lint;

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::super::controller::model::content::CLAIMS_INVENTORY;
 use super::Scene;
 
 /// What a look at the claim showed.
@@ -21,7 +22,8 @@ impl Scene<'_, '_> {
         let Some(own_number) = self.variables.get("causeway_attempt_no") else { return Claim::Held };
         let host_name = self.variables.host_name();
         let controller = &self.hands.controller;
-        let host = controller.host_id(self.hands.content.claims_inventory, &host_name);
+        let host =
+            self.inventory(CLAIMS_INVENTORY).and_then(|inventory| controller.host_id(inventory, &host_name));
         let Some(claim) = host.and_then(|id| controller.host_variables(id)) else {
             return Claim::Lost(format!("there is no readable claim on {host_name}"));
         };

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::controller::model::content::{DEPLOYED_GROUP, STATE_INVENTORY};
 use super::super::controller::model::hosts::HostFields;
 use super::super::controller::model::variables::python_json_object;
 use super::super::controller::model::{Id, Refusal};
@@ -173,15 +174,17 @@ impl Scene<'_, '_> {
     }
 
     fn old_variables(&self) -> Map<String, Value> {
-        let inventory = self.hands.content.state_inventory;
-        let host = self.hands.controller.host_id(inventory, &self.variables.host_name());
+        let inventory = self.inventory(STATE_INVENTORY);
+        let host = inventory.and_then(|id| self.hands.controller.host_id(id, &self.variables.host_name()));
         host.and_then(|id| self.hands.controller.host_variables(id)).unwrap_or_default()
     }
 
     fn save(&mut self, variables: &Map<String, Value>) -> Result<Id, Refusal> {
         let caller = self.automation();
         let name = self.variables.host_name();
-        let (inventory, group) = (self.hands.content.state_inventory, self.hands.content.deployed_group);
+        let inventory = self.inventory(STATE_INVENTORY).ok_or(Refusal::NotFound("Inventory"))?;
+        let group =
+            self.hands.controller.group_id(inventory, DEPLOYED_GROUP).ok_or(Refusal::NotFound("Group"))?;
         let fields = HostFields {
             instance_id: self.variables.text("vm_uid").map(str::to_owned),
             variables: Some(python_json_object(variables)),

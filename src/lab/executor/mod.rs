@@ -217,6 +217,12 @@ impl Scene<'_, '_> {
         }
     }
 
+    /// The inventory of that name in the job's organization.
+    fn inventory(&self, name: &str) -> Option<Id> {
+        let organization = self.hands.controller.organization_of_job(self.job.id)?;
+        self.hands.controller.inventory_id(organization, name)
+    }
+
     /// Playbooks write to the inventory with a credential that may.
     fn automation(&self) -> Caller {
         Caller { user: self.hands.content.admin, scope: Scope::Write }

@@ -245,7 +245,7 @@ fn preflight_names_everything_that_stands_in_the_way() {
         facts.inventory.datacenter = Some(DatacenterFacts::default());
         facts.workflow.asks_variables = false;
         facts.workflow.broken_nodes = vec!["validation".into()];
-        facts.workflow.variables_needed = vec!["owner".into()];
+        facts.workflow.variables_needed = vec!["vm_name".into(), "owner".into()];
         facts.workflow.claims_inventory_visible = false;
         facts.workflow.state_inventory_visible = false;
     });

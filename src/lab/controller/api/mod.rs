@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `/api/`, `/api/v2/` | root_api, root_api_v2 |
 //! | `ping/`, `config/`, `me/` | ping, config, me, me_alice |
-//! | `organizations/[N/]` | fixture organization |
+//! | `organizations/[N/]`, `projects/N/`, `credential_types/N/` | fixtures organization, project, credential_type |
 //! | `workflow_job_templates/[N/]`, `…/launch/`, `…/survey_spec/`, `…/workflow_nodes/`, `…/workflow_jobs/`, `…/notification_templates_*/` | wfjt_*, launch_* |
 //! | `job_templates/[N/]`, `…/launch/` | fixture jt_detail, launch_jt_get, launch_jt_ignored_fields_201 |
 //! | `workflow_job_template_nodes/[N/]` | fixture wfjt_nodes |
@@ -21,10 +21,13 @@
 //! | errors, redirects, HTML pages, filters, pages | auth_*, *_400, *_403, *_404, *_405, *_413, *_415, page_*, wfjob_* |
 //!
 //! Unproven (served because a client walks there, or by reading only): `unified_job_templates/`,
-//! `workflow_job_nodes/` as a list of its own, `jobs/N/relaunch/` (405 here), `projects/[N/]`,
-//! `labels/N/`, `users/[N/]`, `instances/` (empty), `execution_environments/` (empty), `OPTIONS` beyond
-//! `launch/`, `/api/` in the gateway's mode, the pages 414, 503 and 504, POST of templates, nodes and edges.
-//! Not served: sessions, bulk, schedules, webhook receivers, activity stream, settings.
+//! `workflow_job_nodes/` as a list of its own, `jobs/N/relaunch/` (405 here), `projects/` as a list, `labels/N/`,
+//! `users/[N/]`, `instances/` (empty), `OPTIONS` beyond `launch/`, `/api/` in the gateway's mode, the pages 414, 503 and
+//! 504; and what content as code walks through, by CONTRACT.md §11 and by what `awx.awx` 23.9 sends and expects:
+//! `credentials/`, `execution_environments/`, `workflow_approval_templates/N/`, `roles/N/users/`, `users/N/roles/`,
+//! `…/credentials/`, `…/labels/`, `…/create_approval_template/`, POST and PATCH of all of them and of organizations,
+//! projects, inventories, groups, users, templates, nodes and edges.
+//! Not served: sessions, bulk, schedules, webhook receivers, activity stream, settings, teams, role definitions.
 
 pub mod fields;
 pub mod filter;

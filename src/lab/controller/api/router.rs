@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::super::world::World;
 use super::super::model::access::Caller;
-use super::super::model::{Id, Refusal};
+use super::super::model::{Controller, Id, Refusal};
 use super::kind::Kind;
 use super::message::{BODY_BYTES_MAX, Reply, Request, URL_BYTES_MAX};
 use super::{lists, options, roots, writes};
@@ -160,7 +160,8 @@ fn find_route<'a>(world: &World, call: &Call<'_>, parts: &[&'a str]) -> Result<O
     })
 }
 
-/// A named URL: `<name>++<organization>`. What may not be read is not found (CONTRACT.md §1).
+/// A named URL: `<name>++<organization>`, for a host or a group `<name>++<inventory>++<organization>`. What may not be
+/// read is not found (CONTRACT.md §1).
 fn named(world: &World, call: &Call<'_>, kind: Kind, text: &str) -> Result<Id, Refusal> {
     let mut parts = text.split("++");
     let name = parts.next().unwrap_or_default();
@@ -174,8 +175,27 @@ fn named(world: &World, call: &Call<'_>, kind: Kind, text: &str) -> Result<Id, R
         Some(super::fields::Field::Text(Some(text))) => text == name,
         _ => false,
     };
-    let id = kind.ids(c).into_iter().find(called).filter(|id| kind.readable(c, call.caller, *id));
-    id.ok_or(Refusal::NotFound(kind.model()))
+    let owners: Vec<&str> = parts.collect();
+    let owned = |id: &Id| owners.is_empty() || owner_names(c, kind, *id) == owners;
+    let id = kind.ids(c).into_iter().find(|id| called(id) && owned(id));
+    id.filter(|id| kind.readable(c, call.caller, *id)).ok_or(Refusal::NotFound(kind.model()))
+}
+
+/// The names that stand after a row's own in its named URL.
+fn owner_names(c: &Controller, kind: Kind, id: Id) -> Vec<&str> {
+    let owner = |name: &str| match super::fields::field(c, kind, Some(id), name) {
+        Some(super::fields::Field::To(_, ids)) => ids.first().copied(),
+        _ => None,
+    };
+    let inventory = owner("inventory").filter(|_| matches!(kind, Kind::Host | Kind::Group));
+    let inventory = inventory.and_then(|id| c.rows.inventories.get(&id));
+    let organization = inventory.map(|row| row.organization).or_else(|| owner("organization"));
+    let organization = organization.and_then(|id| c.rows.organizations.get(&id));
+    inventory
+        .map(|row| row.name.as_str())
+        .into_iter()
+        .chain(organization.map(|row| row.name.as_str()))
+        .collect()
 }
 
 /// The body of a write: an object, or nothing. `Ok(Err(reply))` is an answer of the parser itself.

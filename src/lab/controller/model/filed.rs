@@ -177,8 +177,9 @@ impl Controller {
         }
     }
 
-    /// Keeps settings of a row that the model does not read.
-    pub fn keep_settings(&mut self, holder: Holder, id: Id, settings: Map<String, Value>) {
+    /// Keeps settings of a row that the model does not read; null leaves one as it is.
+    pub fn keep_settings(&mut self, holder: Holder, id: Id, mut settings: Map<String, Value>) {
+        settings.retain(|_, value| !value.is_null());
         self.rows.settings.entry((holder, id)).or_default().extend(settings);
     }
 

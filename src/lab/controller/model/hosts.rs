@@ -195,6 +195,26 @@ impl Controller {
         Ok(())
     }
 
+    /// The inventory of that name in an organization.
+    #[must_use]
+    pub fn inventory_id(&self, organization: Id, name: &str) -> Option<Id> {
+        let mut rows = self.rows.inventories.values();
+        rows.find(|row| row.organization == organization && row.name == name).map(|row| row.id)
+    }
+
+    /// The group of that name in an inventory.
+    #[must_use]
+    pub fn group_id(&self, inventory: Id, name: &str) -> Option<Id> {
+        let mut rows = self.rows.groups.values();
+        rows.find(|row| row.inventory == inventory && row.name == name).map(|row| row.id)
+    }
+
+    /// The organization that a job belongs to.
+    #[must_use]
+    pub fn organization_of_job(&self, job: Id) -> Option<Id> {
+        self.rows.jobs.get(&job).map(|job| job.organization)
+    }
+
     /// The host of that exact name in an inventory.
     #[must_use]
     pub fn host_id(&self, inventory: Id, name: &str) -> Option<Id> {
