@@ -5,12 +5,14 @@
 
 mod bench;
 mod chain;
+mod contract;
 mod controller_objects;
 mod day2;
 mod failures;
 mod lint;
 mod preflight;
 mod publish;
+mod requests;
 mod resume;
 mod secrets;
 mod stages;

@@ -12,6 +12,7 @@ import (
 	"github.com/vmware/govmomi"
 	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -27,6 +28,7 @@ type layout struct {
 	Folders        []string   `json:"folders"`
 	TemplateFolder string     `json:"template_folder"`
 	Templates      []template `json:"templates"`
+	VgpuProfiles   []string   `json:"vgpu_profiles"`
 }
 
 type template struct {
@@ -45,6 +47,20 @@ func readLayout(file string) (*layout, error) {
 	}
 	l := new(layout)
 	return l, json.Unmarshal(text, l)
+}
+
+// offerGPUs lets every host offer the profiles; the simulator has no method that would.
+func (l *layout) offerGPUs(m *simulator.Model) {
+	for _, entity := range m.Map().All("HostSystem") {
+		host := entity.(*simulator.HostSystem)
+		if host.Config == nil {
+			host.Config = new(types.HostConfigInfo)
+		}
+		for _, profile := range l.VgpuProfiles {
+			offered := types.HostSharedGpuCapabilities{Vgpu: profile, SuspendSupported: true}
+			host.Config.SharedGpuCapabilities = append(host.Config.SharedGpuCapabilities, offered)
+		}
+	}
 }
 
 // apply lays everything out in the first data centre, by the simulator's own API.

@@ -170,6 +170,9 @@ func main() {
 	if err := m.Create(); err != nil {
 		log.Fatal(err)
 	}
+	if wanted != nil {
+		wanted.offerGPUs(m)
+	}
 	m.Service.RegisterEndpoints = true
 	m.Service.Listen = &url.URL{Host: "127.0.0.1:0"}
 	if *user != "" {
