@@ -62,6 +62,12 @@ fn what_vcenter_lacks_is_found_before_it_is_missed() {
 }
 
 #[test]
+fn a_template_that_boots_otherwise_than_asked_is_refused() {
+    let bench = Bench::new();
+    refused(&bench, json!({"vm_firmware": "bios"}), &["firmware_mismatch"]);
+}
+
+#[test]
 fn a_name_that_another_vm_has_is_left_to_it() {
     let bench = Bench::new();
     let govc = &bench.vcsim.endpoint;
