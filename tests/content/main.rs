@@ -5,6 +5,7 @@
 
 mod bench;
 mod chain;
+mod clones;
 mod day2;
 mod failures;
 mod lint;
