@@ -5,6 +5,7 @@
 
 mod bench;
 mod chain;
+mod clones;
 mod contract;
 mod controller_objects;
 mod day2;
