@@ -7,6 +7,7 @@ mod bench;
 mod chain;
 mod day2;
 mod failures;
+mod lifecycle;
 mod lint;
 mod preflight;
 mod publish;
