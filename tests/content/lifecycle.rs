@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::bench::{Bench, Ran, launch, with};
+use super::bench::{Bench, EXECUTION_ID, Ran, launch, with};
 
 const VM: &str = "/DC0/vm/prod/web01";
 
@@ -119,7 +119,9 @@ fn a_vm_is_built_once_then_restored_and_built_anew_for_a_new_revision() {
     assert_eq!((bench.requests("ShutdownGuest").len(), bench.requests("PowerOffVM_Task").len()), (1, 0));
     assert_eq!(power(&bench), "poweredOff");
 
-    // The execution is the same, and what main did has to go all the same.
+    // That this execution has reverted before is no reason to leave what main did since.
+    let mark = format!("guestinfo.causeway.reverted={EXECUTION_ID} shop.1.init");
+    bench.vcsim.endpoint.govc(&["vm.change", "-vm", VM, "-e", &mark]);
     let second = bench.passes("lifecycle", &vars);
     assert_eq!(phases.trace(), ["main", "terminate"]);
     let restored = [
