@@ -203,13 +203,15 @@ impl Bench {
 
     /// The requests so far that change something.
     pub fn changes(&self) -> usize {
-        const CHANGING: [&str; 8] = [
+        const CHANGING: [&str; 10] = [
             "CloneVM_Task",
             "ReconfigVM_Task",
             "PowerOnVM_Task",
             "PowerOffVM_Task",
             "Destroy_Task",
             "CreateSnapshot_Task",
+            "RemoveSnapshot_Task",
+            "RevertToSnapshot_Task",
             "MarkAsTemplate",
             "CreateFolder",
         ];

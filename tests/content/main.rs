@@ -10,6 +10,7 @@ mod contract;
 mod controller_objects;
 mod day2;
 mod failures;
+mod lifecycle;
 mod lint;
 mod preflight;
 mod publish;
