@@ -8,6 +8,7 @@ mod chain;
 mod day2;
 mod failures;
 mod lint;
+mod os_configuration;
 mod preflight;
 mod publish;
 mod resume;
