@@ -93,6 +93,17 @@ impl Bench {
 
     /// The same with more variables in the environment; an empty one is taken away.
     pub fn run_with(&self, playbook: &str, vars: &Value, environment: &[(&str, &str)]) -> Ran {
+        self.run_as(playbook, vars, environment, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn run_as(
+        &self,
+        playbook: &str,
+        vars: &Value,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Ran {
         let file = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
         std::fs::write(file.path(), vars.to_string()).unwrap();
         let address = self.vcsim.endpoint.url.trim_start_matches("https://").trim_end_matches("/sdk");
@@ -104,6 +115,7 @@ impl Bench {
             .arg(format!("playbooks/{playbook}.yml"))
             .arg("--extra-vars")
             .arg(format!("@{}", file.path().display()))
+            .args(arguments)
             .env("ANSIBLE_CONFIG", content().join("ansible.cfg"))
             .env("ANSIBLE_HOME", self.folder.path())
             .env("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")

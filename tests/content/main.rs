@@ -12,6 +12,7 @@ mod day2;
 mod failures;
 mod lifecycle;
 mod lint;
+mod os_configuration;
 mod preflight;
 mod publish;
 mod requests;
