@@ -182,12 +182,24 @@ fn the_objects_are_made_once_mended_after_a_change_by_hand_and_carry_a_ticket() 
     assert_eq!(site.node("vm_provision")["success_nodes"], json!([id("network_configuration")]));
     assert_eq!(site.node("approval")["success_nodes"], json!([id("vm_provision")]));
     assert_eq!(site.workflow()["survey_enabled"], true);
+    every_playbook_has_its_job_template(&site);
     let again = site.passes(&with_approval);
     assert_eq!(again.changed, 0, "{}", again.output);
     for run in [&first, &mended, &again] {
         for (name, secret) in SECRETS {
             assert!(!run.output.contains(secret), "{name} is told");
         }
+    }
+}
+
+fn every_playbook_has_its_job_template(site: &Site) {
+    let organization = site.one("organizations/?name=Platform")["id"].clone();
+    let templates = site.get(&format!("job_templates/?organization={organization}&page_size=200"));
+    let run: Vec<&str> =
+        templates["results"].as_array().unwrap().iter().filter_map(|row| row["playbook"].as_str()).collect();
+    for playbook in super::lint::files("playbooks", "yml") {
+        let name = format!("playbooks/{}", playbook.file_name().unwrap().to_str().unwrap());
+        assert!(run.contains(&name.as_str()), "no job template runs {name}");
     }
 }
 

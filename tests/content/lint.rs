@@ -5,7 +5,8 @@ use std::process::Command;
 
 use super::bench::{content, program, root};
 
-fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+/// The files of a folder of the content with that ending, sorted.
+pub fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(content().join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
