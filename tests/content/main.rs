@@ -7,6 +7,7 @@ mod bench;
 mod chain;
 mod day2;
 mod failures;
+mod image;
 mod lint;
 mod os_configuration;
 mod preflight;
