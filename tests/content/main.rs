@@ -10,6 +10,7 @@ mod contract;
 mod controller_objects;
 mod day2;
 mod failures;
+mod image;
 mod lifecycle;
 mod lint;
 mod os_configuration;
