@@ -184,6 +184,30 @@ impl Bench {
         self.lab.lab.world().state_of(host)
     }
 
+    /// Makes the VM of `launch()` with one adapter and no data disk, running and marked as ours, without a playbook: for tests that
+    /// are about what comes after it.
+    pub fn make_vm(&self) {
+        const VM: &str = "/DC0/vm/prod/web01";
+        let govc = |arguments: &[&str]| self.vcsim.endpoint.govc(arguments);
+        let template = ["vm.clone", "-vm", "/DC0/vm/templates/rhel9", "-folder", "/DC0/vm/prod", "-on=false"];
+        let like = [
+            "-ds",
+            "prod-ds",
+            "-net",
+            "prod-app",
+            "-net.adapter",
+            "vmxnet3",
+            "-c",
+            "2",
+            "-m",
+            "4096",
+            "web01",
+        ];
+        govc(&[template.as_slice(), like.as_slice()].concat());
+        govc(&["vm.change", "-vm", VM, "-e", &format!("guestinfo.causeway.vm_uid={VM_UID}")]);
+        govc(&["vm.power", "-on", VM]);
+    }
+
     /// Writes a claim as the bridge does.
     pub fn write_claim(&self, host: &str, claim: &Value) {
         let inventory = self.lab.lab.world().content.claims_inventory;

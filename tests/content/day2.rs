@@ -23,7 +23,7 @@ fn asking(changes: Value) -> Value {
 /// A simulator with the VM, running.
 fn bench_with_vm() -> Bench {
     let bench = Bench::new();
-    bench.passes("vm_provision", &lean());
+    bench.make_vm();
     bench
 }
 

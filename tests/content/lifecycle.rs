@@ -150,7 +150,7 @@ fn a_vm_is_built_once_then_restored_and_built_anew_for_a_new_revision() {
 fn everything_that_is_wrong_is_found_at_once_and_nothing_is_wiped() {
     let (bench, phases) = (Bench::new(), Phases::new());
     phases.write("main.yml", "main", "");
-    bench.passes("vm_provision", &phases.vars(json!({})));
+    bench.make_vm();
     let changes = bench.changes();
 
     // Everything that is wrong, the VM's missing mark among it, at once.
@@ -184,7 +184,7 @@ fn everything_that_is_wrong_is_found_at_once_and_nothing_is_wiped() {
 #[test]
 fn what_failed_first_is_told_and_terminate_and_shutdown_come_all_the_same() {
     let (bench, phases) = (Bench::new(), Phases::new());
-    bench.passes("vm_provision", &phases.vars(json!({})));
+    bench.make_vm();
     // The most specific file of each phase; one that is not allowed is left alone. Main fails, and so do the two that come after it.
     let fail =
         |word: &str| format!("- name: Break off\n  ansible.builtin.fail:\n    msg: {word} broke off\n");

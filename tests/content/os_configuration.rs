@@ -54,7 +54,7 @@ struct Guest {
 impl Guest {
     fn new() -> Self {
         let guest = Self { bench: Bench::new(), folder: tempfile::tempdir().unwrap() };
-        guest.bench.passes("vm_provision", &lean());
+        guest.bench.make_vm();
         for (name, text) in [("stand-in", SSH), ("realm", REALM)] {
             let file = guest.at(name);
             fs::write(&file, text.replace("FOLDER", guest.folder.path().to_str().unwrap())).unwrap();

@@ -98,7 +98,7 @@ fn cloud_init_is_told_name_address_user_and_key() {
 fn handlers_restart_shut_down_and_delete_only_what_is_ours() {
     let bench = Bench::new();
     let vars = lean(json!({}));
-    bench.passes("vm_provision", &vars);
+    bench.make_vm();
     let notify = |topic: &str, vars: &Value| {
         let handlers = "../../../tests/data/content/handlers";
         bench.passes(handlers, &with(vars.clone(), json!({"handlers_topic": topic})))
