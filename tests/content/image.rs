@@ -218,6 +218,8 @@ fn what_is_not_what_its_checksum_says_is_thrown_away() {
         "/DC0/host/C0/Resources",
         "-ds",
         "prod-ds",
+        "-net",
+        "prod-app",
         "-on=false",
         "taken",
     ]);
