@@ -30,58 +30,59 @@ fn workflow(bench: &Bench, vars: &Value, broken: Option<&str>, breakage: &Value)
     ran
 }
 
-/// Lets `stage` fail for `breakage`, and then resumes as the bridge does: the finished stages are not listed any more.
-fn fail_and_resume(stage: &str, breakage: Value) {
-    let bench = Bench::new();
-    let vars = launch();
-    let first = workflow(&bench, &vars, Some(stage), &breakage);
-    let (last, handled) = (&first[first.len() - 2], &first[first.len() - 1].1);
+/// What lets each stage fail, and nothing before it.
+fn breakages() -> [Value; 5] {
+    [
+        json!({"vm_template": "gone"}),
+        json!({"vm_nic": [{"network_name": "gone", "nic_type": "vmxnet3", "ip_address": "10.10.20.17"}]}),
+        json!({"vm_datastore": "gone"}),
+        json!({"vmware_vcenter80_inventory_name": "No Such Inventory"}),
+        json!({"vm_cpu": 16}),
+    ]
+}
+
+/// The stages that a resume lists once those before `at` are done. The bridge always lists the one that writes the inventory: the
+/// failure stands there.
+fn left_from(at: usize) -> Vec<&'static str> {
+    let is_left = |(position, stage): &(usize, &str)| *position >= at || *stage == "inventory_write";
+    STAGES.into_iter().enumerate().filter(is_left).map(|(_, stage)| stage).collect()
+}
+
+fn wants_failure_of(stage: &str, bench: &Bench, ran: &[(String, Ran)]) {
+    let (last, handled) = (&ran[ran.len() - 2], &ran[ran.len() - 1].1);
     assert_eq!((last.0.as_str(), last.1.succeeded), (stage, false), "{stage} has to fail");
     assert!(handled.succeeded, "error_handling failed: {}", handled.failures.join("; "));
     let host = bench.host_variables("web01").expect("the failure stands at the host");
     assert_eq!((&host["vm_state"], &host["last_task"]), (&json!("failed"), &json!(stage)));
     assert!(host["vm_error"].as_str().is_some_and(|error| !error.is_empty()));
+}
 
-    let at = STAGES.iter().position(|one| *one == stage).unwrap();
-    // The bridge always lists the stage that writes the inventory: the failure stands there now.
-    let is_left = |one: &str| one == "inventory_write" || STAGES[at..].contains(&one);
-    let left: Vec<&str> = STAGES.into_iter().filter(|one| is_left(one)).collect();
-    let resumed = with(vars, json!({"causeway_stages": left}));
-    let second = workflow(&bench, &resumed, None, &json!({}));
-    assert_eq!(second.len(), STAGES.len(), "{:?}", second.last().map(|(_, ran)| ran.failures.clone()));
-    for (name, ran) in &second {
+/// Those that are left did their work, the others were skipped.
+fn wants_only(left: &[&str], ran: &[(String, Ran)]) {
+    for (name, ran) in ran {
         assert!(ran.succeeded, "{name}: {}", ran.failures.join("; "));
         let status = ran.artifact(name)["task"]["status"].clone();
-        assert_eq!(status, if is_left(name) { "successful" } else { "skipped" }, "{name}");
+        assert_eq!(status, if left.contains(&name.as_str()) { "successful" } else { "skipped" }, "{name}");
     }
+}
+
+/// One deployment that fails in each stage in turn: each resume does the stage that failed before, skips what is done, and fails in the
+/// next one; the last comes through.
+#[test]
+fn a_failure_in_every_stage_is_resumed() {
+    let bench = Bench::new();
+    for (at, breakage) in breakages().into_iter().enumerate() {
+        let stage = STAGES[at];
+        let left = left_from(at.saturating_sub(1));
+        let vars = with(launch(), json!({"causeway_stages": left}));
+        let ran = workflow(&bench, &vars, Some(stage), &breakage);
+        wants_failure_of(stage, &bench, &ran);
+        wants_only(&left, &ran[..ran.len() - 2]);
+    }
+    let left = left_from(STAGES.len() - 1);
+    let last = workflow(&bench, &with(launch(), json!({"causeway_stages": left})), None, &json!({}));
+    assert_eq!(last.len(), STAGES.len());
+    wants_only(&left, &last);
     let host = bench.host_variables("web01").unwrap();
     assert!(host["vm_state"] == "created" && !host.contains_key("vm_error"), "{host:?}");
-}
-
-#[test]
-fn the_first_stage_fails_and_is_resumed() {
-    fail_and_resume("vm_provision", json!({"vm_template": "gone"}));
-}
-
-#[test]
-fn the_network_stage_fails_and_is_resumed() {
-    fail_and_resume(
-        "network_configuration",
-        json!({"vm_nic": [{"network_name": "gone", "nic_type": "vmxnet3", "ip_address": "10.10.20.17"}]}),
-    );
-}
-
-#[test]
-fn the_storage_stage_fails_and_is_resumed() {
-    fail_and_resume("storage_configuration", json!({"vm_datastore": "gone"}));
-}
-
-#[test]
-fn the_inventory_stage_fails_and_is_resumed() {
-    fail_and_resume("inventory_write", json!({"vmware_vcenter80_inventory_name": "No Such Inventory"}));
-}
-
-#[test]
-fn the_validation_fails_and_is_resumed() {
-    fail_and_resume("validation", json!({"vm_cpu": 16}));
 }
