@@ -224,10 +224,14 @@ impl Bench {
 
     /// The SOAP requests of `method` that reached the simulator.
     pub fn requests(&self, method: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("requests.jsonl")).unwrap_or_default();
+        self.recorded(|seen| seen == method)
+    }
+
+    fn recorded(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let text = self.record();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines
-            .filter(|line| line["method"] == method)
+            .filter(|line| line["method"].as_str().is_some_and(&is_wanted))
             .map(|line| line["body"].as_str().unwrap_or_default().to_owned())
             .collect()
     }
@@ -237,8 +241,13 @@ impl Bench {
         std::fs::read_to_string(self.folder.path().join("requests.jsonl")).unwrap_or_default()
     }
 
-    /// The requests so far that change something.
+    /// How many requests so far change something.
     pub fn changes(&self) -> usize {
+        self.changing().len()
+    }
+
+    /// The requests so far that change something, in their order.
+    pub fn changing(&self) -> Vec<String> {
         const CHANGING: [&str; 10] = [
             "CloneVM_Task",
             "ReconfigVM_Task",
@@ -251,7 +260,7 @@ impl Bench {
             "MarkAsTemplate",
             "CreateFolder",
         ];
-        CHANGING.iter().map(|method| self.requests(method).len()).sum()
+        self.recorded(|method| CHANGING.contains(&method))
     }
 
     /// The names of the VMs in a folder below the data centre's, sorted.
@@ -317,6 +326,7 @@ pub fn launch() -> Value {
             {"disk_name": "data", "disk_size": 50, "disk_type": "thin"},
             {"disk_name": "log", "disk_size": 20, "disk_type": "thin"},
         ],
+        "retry_delay": 0,
     })
 }
 

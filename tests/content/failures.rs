@@ -7,7 +7,7 @@ use super::bench::{Bench, conforms, launch, with};
 #[test]
 fn a_failed_stage_run_by_itself_tells_its_host() {
     let bench = Bench::new();
-    bench.passes("vm_provision", &launch());
+    bench.make_vm();
     bench.passes("inventory_write", &launch());
     let lost = json!([{"network_name": "lost", "nic_type": "vmxnet3"}]);
     let ran =

@@ -224,5 +224,8 @@ fn what_is_not_what_its_checksum_says_is_thrown_away() {
         "taken",
     ]);
     wants_finding(&place.bench.fails(STAGE, &place.asking("taken", json!({}))), "name_taken");
+    // A module that deploys does not look at the folder.
+    place.bench.vcsim.endpoint.govc(&["object.mv", "/DC0/vm/templates/taken", "/DC0/vm/dev"]);
+    wants_finding(&place.bench.fails(STAGE, &place.asking("taken", json!({}))), "name_taken");
     assert_eq!(place.bench.requests("ImportVApp").len(), 0);
 }

@@ -50,7 +50,7 @@ impl Phases {
     fn vars(&self, changes: Value) -> Value {
         let lean = with(
             launch(),
-            json!({"vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet3"}], "vm_disk": [], "retry_delay": 0,
+            json!({"vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet3"}], "vm_disk": [],
                    "project_id": "shop", "revision": "1", "vm_connection": "local",
                    "phases_lookup_dir_path": self.path().display().to_string()}),
         );
@@ -96,10 +96,12 @@ fn a_vm_is_built_once_then_restored_and_built_anew_for_a_new_revision() {
         phases.write(&format!("{phase}.yml"), phase, "");
     }
     let vars = phases.vars(json!({"vm_is_ephemeral": true}));
-    bench.passes("vm_provision", &vars);
-    // The simulator runs no guest; this lets it say that VMware Tools run.
-    let tools = "SET.guest.toolsRunningStatus=guestToolsRunning";
-    bench.vcsim.endpoint.govc(&["vm.change", "-vm", VM, "-e", tools]);
+    bench.make_vm();
+    // Marked as one that may be wiped. And the simulator runs no guest; this lets it say that VMware Tools run.
+    let marks = ["guestinfo.causeway.ephemeral=true", "SET.guest.toolsRunningStatus=guestToolsRunning"];
+    for mark in marks {
+        bench.vcsim.endpoint.govc(&["vm.change", "-vm", VM, "-e", mark]);
+    }
 
     let first = bench.passes("lifecycle", &vars);
     assert_eq!(phases.trace(), ["dependencies", "init", "main", "terminate"]);

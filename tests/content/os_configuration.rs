@@ -118,10 +118,7 @@ impl Guest {
 
 /// The variables of a small VM: one adapter, no data disk.
 fn lean() -> Value {
-    with(
-        launch(),
-        json!({"vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet3"}], "vm_disk": [], "retry_delay": 0}),
-    )
+    with(launch(), json!({"vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet3"}], "vm_disk": []}))
 }
 
 /// Who runs the tests: a user that is there already.
@@ -258,7 +255,7 @@ fn everything_that_is_wrong_is_found_before_the_guest_is_touched() {
     assert_eq!(codes.len(), 14, "{codes:?}");
 
     // For Windows: a name that is too long, keys, and nobody who may join it. The VM is off.
-    guest.bench.passes("vm_power", &with(lean(), json!({"vm_power_state": "off"})));
+    guest.bench.vcsim.endpoint.govc(&["vm.power", "-off", "/DC0/vm/prod/web01"]);
     let windows = json!({
         "hostname": "a-name-of-sixteen", "domain": {"name": "corp.example.com"}, "timezone": "W. Europe Standard Time",
         "users": [{"name": "Ops.User", "ssh_keys": [KEY], "password": "an0ther-s3cret"}],

@@ -28,8 +28,12 @@ fn refused(bench: &Bench, changes: Value, codes: &[&str]) {
 fn everything_that_is_wrong_is_found_at_once() {
     let bench = Bench::new();
     let wrong = json!({
-        "vm_name": "web_01", "vm_cpu": 0, "vm_memory": "4096", "vm_ip_address": "10.10.20.300",
-        "vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet9", "ip_address": "10.10.20.300"}],
+        "vm_name": "web_01", "vm_cpu": 0, "vm_memory": "4096", "vm_ip_address": "10.10.20.300", "vm_customization": "cloudinit",
+        "vm_netmask": null, "vm_gateway": null,
+        "vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet9", "ip_address": "10.10.20.300"},
+                   {"network_name": "prod-app", "ip_address": "10.10.20.9", "netmask": "255.255.255"},
+                   // What is known of the network is IPv4.
+                   {"network_name": "prod-app", "ip_address": "2001:db8::5", "gateway": "10.10.20.1"}],
         "vm_disk": [{"disk_name": "data", "disk_size": -1, "disk_type": "thin"}],
     });
     let ran = bench.fails("vm_provision", &with(launch(), wrong));
@@ -42,6 +46,10 @@ fn everything_that_is_wrong_is_found_at_once() {
         "vm_memory",
         "vm_nic[0].nic_type",
         "vm_nic[0].ip_address",
+        "vm_nic[1].netmask",
+        "vm_nic[2].prefix",
+        "vm_nic[2].gateway",
+        "vm_customization",
         "vm_disk[0].disk_size",
     ] {
         assert!(subjects.iter().any(|subject| subject.contains(field)), "{field} is not among {subjects:?}");

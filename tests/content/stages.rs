@@ -62,11 +62,7 @@ fn the_whole_way_twice_and_back() {
 #[test]
 fn stages_run_alone_and_in_any_order() {
     let bench = Bench::new();
-    let lean = with(
-        launch(),
-        json!({"vm_nic": [{"network_name": "prod-app", "nic_type": "vmxnet3"}], "vm_disk": []}),
-    );
-    bench.passes("vm_provision", &lean);
+    bench.make_vm();
     // Storage before network, each with what it alone is about.
     bench.passes_twice("storage_configuration", &launch());
     assert_eq!(disks_gib(&bench, "prod/web01"), [20, 50, 20]);
@@ -80,9 +76,23 @@ fn stages_run_alone_and_in_any_order() {
         {"disk_name": "log", "disk_size": 20, "disk_type": "thin"},
         {"disk_name": "backup", "disk_size": 5, "disk_type": "thick"},
     ]);
-    bench.passes_twice("storage_configuration", &with(launch(), json!({"vm_disk": more})));
+    bench.passes("storage_configuration", &with(launch(), json!({"vm_disk": more})));
     assert_eq!(disks_gib(&bench, "prod/web01"), [20, 60, 20, 5]);
-    bench.passes("validation", &with(launch(), json!({"vm_disk": more})));
+    // The VM was made by other means, and has an address of the simulator's.
+    let anywhere = json!({"vm_ip_address": null, "vm_nic": [{"network_name": "prod-app"}, {"network_name": "prod-db"}], "vm_disk": more});
+    bench.passes("validation", &with(launch(), anywhere));
+    // By hand one names the network that was added, wherever its adapter stands.
+    let by_hand = json!({"vm_nic": null, "vm_network": null, "vm_ip_address": null, "network_name": "prod-db", "vm_disk": null});
+    bench.passes("validation", &with(launch(), by_hand));
+
+    // What a snapshot holds does not grow.
+    bench.vcsim.endpoint.govc(&["snapshot.create", "-vm", "/DC0/vm/prod/web01", "-m=false", "before"]);
+    let larger = json!([{"disk_name": "data", "disk_size": 70, "disk_type": "thin"}]);
+    let refused = bench.fails("storage_configuration", &with(launch(), json!({"vm_disk": larger})));
+    let error =
+        refused.artifact("storage_configuration")["data"]["error"].as_str().unwrap_or_default().to_owned();
+    assert!(error.starts_with("disk_has_snapshots: ") && error.contains("before"), "{error}");
+    assert_eq!(disks_gib(&bench, "prod/web01"), [20, 60, 20, 5]);
 }
 
 #[test]
