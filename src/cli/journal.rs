@@ -1,4 +1,4 @@
-//! `causeway journal`: reads a journal's file while no bridge runs on it.
+//! `causeway journal`: reads a journal's file, beside a bridge that runs on it too; rebuilds it while none does.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::output::{BAD, DIM, GOOD, paint};
 use super::{Output, story};
 use crate::clock::SystemClock;
-use crate::journal::{Journal, JournalOptions, Loaded};
+use crate::journal::{Journal, JournalOptions, JournalView, Loaded, OpenError};
 use crate::vm_request::RequestId;
 
 /// Which journal, and what to do with it.
@@ -26,11 +26,11 @@ pub struct JournalArgs {
 
 #[derive(Debug, Subcommand)]
 enum JournalCommand {
-    /// Prove every hash chain, checkpoint and projection; exit code 1 when something is wrong.
+    /// Prove every hash chain, checkpoint and projection; exit code 1 when something is wrong. A bridge may run meanwhile.
     Verify,
-    /// Tell the story of a request.
+    /// Tell the story of a request. A bridge may run meanwhile.
     Show { id: String },
-    /// Drop the projections and build them again from the events.
+    /// Drop the projections and build them again from the events. No bridge may run.
     Rebuild,
 }
 
@@ -38,23 +38,35 @@ pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCod
     anyhow::ensure!(args.file.is_file(), "there is no journal at {}", args.file.display());
     let is_empty = std::fs::metadata(&args.file)?.len() == 0;
     anyhow::ensure!(!is_empty, "{} is empty: whatever it held is gone", args.file.display());
+    let options = JournalOptions { path: args.file.clone(), ..JournalOptions::default() };
     super::runtime()?.block_on(async {
-        let journal = Journal::open(
-            JournalOptions { path: args.file.clone(), ..JournalOptions::default() },
-            Arc::new(SystemClock),
-        )?;
+        let journal = match Journal::open(options.clone(), Arc::new(SystemClock)) {
+            Ok(journal) => journal,
+            Err(OpenError::InUse { .. }) if !matches!(args.command, JournalCommand::Rebuild) => {
+                return look(&JournalView::beside(&options)?, &args.command, output).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let done = match &args.command {
-            JournalCommand::Verify => verify(&journal, output).await,
-            JournalCommand::Show { id } => show(&journal, id, output).await,
             JournalCommand::Rebuild => rebuild(&journal, output).await,
+            other => look(journal.view(), other, output).await,
         };
         journal.close().await;
         done
     })
 }
 
-async fn verify(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> {
-    let report = journal.verify().await?;
+/// What needs no more than reading.
+async fn look(view: &JournalView, command: &JournalCommand, output: &Output) -> anyhow::Result<ExitCode> {
+    match command {
+        JournalCommand::Verify => verify(view, output).await,
+        JournalCommand::Show { id } => show(view, id, output).await,
+        JournalCommand::Rebuild => anyhow::bail!("what only reads rebuilds nothing"),
+    }
+}
+
+async fn verify(view: &JournalView, output: &Output) -> anyhow::Result<ExitCode> {
+    let report = view.verify().await?;
     let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
     let head = report.head.as_ref().map(|head| hex(&head.hash));
     let document = json!({
@@ -74,9 +86,9 @@ async fn verify(journal: &Journal, output: &Output) -> anyhow::Result<ExitCode> 
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn show(journal: &Journal, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
+async fn show(view: &JournalView, id: &str, output: &Output) -> anyhow::Result<ExitCode> {
     let id: RequestId = id.parse().with_context(|| format!("`{id}`"))?;
-    let Some(Loaded { state, events }) = journal.load(&id).await? else {
+    let Some(Loaded { state, events }) = view.load(&id).await? else {
         anyhow::bail!("the journal holds no request {id}");
     };
     for recorded in &events {

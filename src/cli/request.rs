@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::output::{BAD, DIM, GOOD, WARN, paint};
 use super::{Output, sign, story};
 use crate::vm_request::Event;
+use crate::vm_request::hold::OperatorAction;
 
 /// How often `watch` asks.
 const WATCH_INTERVAL_MS: u64 = 500;
@@ -51,17 +52,37 @@ enum RequestCommand {
         phase: Option<String>,
         #[arg(long, default_value_t = 25)]
         limit: u32,
+        /// Go on where a list ended: what it named as the next cursor.
+        #[arg(long)]
+        cursor: Option<String>,
     },
     /// Show a request.
     Show { id: String },
     /// Follow a request to its end; exit code 1 unless it is done.
     Watch { id: String },
+    /// Show what a person may do with a request now.
+    Actions { id: String },
+    /// Let a request go on that waits for approval; the token must be one that may approve.
+    Approve(Act),
+    /// Refuse a request that waits for approval; the token must be one that may approve.
+    Deny(Act),
+    /// Try a held request again, from the stage that failed.
+    Retry(Act),
+    /// Look again whether the VM of a held request is as it was asked for.
+    Verify(Act),
     /// Cancel a request.
-    Cancel {
-        id: String,
-        #[arg(long, default_value = "")]
-        comment: String,
-    },
+    Cancel(Act),
+    /// End a held request as failed; what it left behind is named.
+    GiveUp(Act),
+}
+
+/// What a person does with a request, and why.
+#[derive(Debug, clap::Args)]
+struct Act {
+    id: String,
+    /// It stands in the journal.
+    #[arg(long, default_value = "")]
+    comment: String,
 }
 
 pub(super) fn run(args: &RequestArgs, output: &Output) -> anyhow::Result<ExitCode> {
@@ -75,18 +96,24 @@ pub(super) fn run(args: &RequestArgs, output: &Output) -> anyhow::Result<ExitCod
                 show(&created, output);
                 if *watch { api.watch(id_of(&created)?, output).await } else { Ok(ExitCode::SUCCESS) }
             }
-            RequestCommand::List { phase, limit } => api.list(phase.as_deref(), *limit, output).await,
+            RequestCommand::List { phase, limit, cursor } => {
+                api.list(phase.as_deref(), *limit, cursor.as_deref(), output).await
+            }
             RequestCommand::Show { id } => {
                 show(&api.get(id).await?, output);
                 Ok(ExitCode::SUCCESS)
             }
             RequestCommand::Watch { id } => api.watch(id, output).await,
-            RequestCommand::Cancel { id, comment } => {
-                let body = json!({"comment": comment}).to_string().into_bytes();
-                let path = format!("{}/actions/cancel", plain(id)?);
-                show(&api.send(Method::POST, &path, Some(body), &[]).await?, output);
+            RequestCommand::Actions { id } => {
+                show(&api.send(Method::GET, &format!("{}/actions", plain(id)?), None, &[]).await?, output);
                 Ok(ExitCode::SUCCESS)
             }
+            RequestCommand::Approve(act) => api.act(OperatorAction::Approve, act, output).await,
+            RequestCommand::Deny(act) => api.act(OperatorAction::Deny, act, output).await,
+            RequestCommand::Retry(act) => api.act(OperatorAction::Retry, act, output).await,
+            RequestCommand::Verify(act) => api.act(OperatorAction::Verify, act, output).await,
+            RequestCommand::Cancel(act) => api.act(OperatorAction::Cancel, act, output).await,
+            RequestCommand::GiveUp(act) => api.act(OperatorAction::GiveUp, act, output).await,
         }
     })
 }
@@ -133,8 +160,25 @@ impl Api {
         if status.is_success() { Ok(document) } else { bail!(problem(&document)) }
     }
 
-    async fn list(&self, phase: Option<&str>, limit: u32, output: &Output) -> anyhow::Result<ExitCode> {
+    async fn act(&self, action: OperatorAction, act: &Act, output: &Output) -> anyhow::Result<ExitCode> {
+        let body = json!({"comment": act.comment}).to_string().into_bytes();
+        let path = format!("{}/actions/{}", plain(&act.id)?, action.name());
+        show(&self.send(Method::POST, &path, Some(body), &[]).await?, output);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn list(
+        &self,
+        phase: Option<&str>,
+        limit: u32,
+        cursor: Option<&str>,
+        output: &Output,
+    ) -> anyhow::Result<ExitCode> {
         let mut query = format!("?limit={limit}");
+        if let Some(cursor) = cursor {
+            query.push_str("&cursor=");
+            query.push_str(plain(cursor)?);
+        }
         if let Some(phase) = phase {
             query.push_str("&phase=");
             query.push_str(plain(phase)?);
@@ -155,6 +199,9 @@ impl Api {
         }
         if items.is_empty() {
             output.line(paint("no requests", DIM));
+        }
+        if let Some(next) = page.get("next_cursor").and_then(Value::as_str) {
+            output.line(paint(format!("there are more: --cursor {next}"), DIM));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -26,6 +26,7 @@ mod read;
 mod readers;
 mod rebuild;
 mod verify;
+mod view;
 mod write;
 mod write_back;
 mod writer;
@@ -42,12 +43,12 @@ pub use page::{PAGE_MAX, Page, PageQuery};
 pub use read::{Loaded, Recorded};
 pub use rebuild::{RebuildError, RebuildReport};
 pub use verify::{CheckpointHead, FAULTS_MAX, Fault, FaultKind, VerifyReport};
+pub use view::JournalView;
 pub use write::{Admission, AdmissionKeys, Admitted, Append, Appended, IdempotencyKey, SeenBy, journal_time};
 
 use crate::clock::SharedClock;
 use crate::vm_request::{RequestId, State, Summary};
 use lanes::{Ask, Lanes, Order, Refused, Work};
-use readers::Readers;
 use write::{AdmissionRows, AppendRows};
 use write_back::WriteBack;
 use writer::{Counters, Writer};
@@ -68,7 +69,7 @@ pub struct Journal {
 struct Shared {
     options: JournalOptions,
     lanes: Arc<Lanes>,
-    readers: Readers,
+    view: JournalView,
     counters: Arc<Counters>,
     position: watch::Receiver<u64>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -105,9 +106,9 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| storage(error.to_string()))?;
-        let readers = Readers::new(options.path.clone(), options.readers_max, options.reader_wait_secs);
+        let view = JournalView::new(&options);
         let writer = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { options, lanes, readers, counters, position, writer }) })
+        Ok(Self { shared: Arc::new(Shared { options, lanes, view, counters, position, writer }) })
     }
 
     /// Brings a request in, unless it is known. When this returns, what it says is on disk. A caller that goes away
@@ -146,8 +147,7 @@ impl Journal {
     /// # Errors
     /// [`ReadError`].
     pub async fn load(&self, id: &RequestId) -> Result<Option<Loaded>, ReadError> {
-        let id = id.clone();
-        self.shared.readers.run(move |connection| read::load(connection, &id)).await
+        self.shared.view.load(id).await
     }
 
     /// The request's state; `None` when there is no such request.
@@ -164,7 +164,7 @@ impl Journal {
     /// [`ReadError`].
     pub async fn summary(&self, id: &RequestId) -> Result<Option<Summary>, ReadError> {
         let id = id.clone();
-        self.shared.readers.run(move |connection| read::summary(connection, &id)).await
+        self.shared.view.readers.run(move |connection| read::summary(connection, &id)).await
     }
 
     /// A page of requests, newest first.
@@ -173,7 +173,7 @@ impl Journal {
     /// [`ReadError::BadCursor`] and the others.
     pub async fn page(&self, query: &PageQuery) -> Result<Page<Summary>, ReadError> {
         let query = query.clone();
-        self.shared.readers.run(move |connection| page::read(connection, &query)).await
+        self.shared.view.readers.run(move |connection| page::read(connection, &query)).await
     }
 
     /// Ids of requests that the reconciler has something left to do for, in order, after `after`. At most `limit`
@@ -183,7 +183,7 @@ impl Journal {
     /// [`ReadError`].
     pub async fn active(&self, after: Option<RequestId>, limit: usize) -> Result<Vec<RequestId>, ReadError> {
         let limit = limit.min(TAIL_MAX);
-        self.shared.readers.run(move |connection| read::active(connection, after.as_ref(), limit)).await
+        self.shared.view.readers.run(move |connection| read::active(connection, after.as_ref(), limit)).await
     }
 
     /// The request whose last accepted run is `workflow_job` on `controller`.
@@ -197,6 +197,7 @@ impl Journal {
     ) -> Result<Option<RequestId>, ReadError> {
         let controller = controller.to_owned();
         self.shared
+            .view
             .readers
             .run(move |connection| read::find_by_run(connection, &controller, workflow_job))
             .await
@@ -208,7 +209,7 @@ impl Journal {
     /// [`ReadError`].
     pub async fn tail(&self, after_position: u64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         let limit = limit.min(TAIL_MAX);
-        self.shared.readers.run(move |connection| read::tail(connection, after_position, limit)).await
+        self.shared.view.readers.run(move |connection| read::tail(connection, after_position, limit)).await
     }
 
     /// The position of the last durable event, to be watched: when it rises, [`Journal::tail`] has more.
@@ -223,7 +224,13 @@ impl Journal {
     /// # Errors
     /// [`ReadError`] when the file cannot be read to the end. What is wrong with its content is in the report.
     pub async fn verify(&self) -> Result<VerifyReport, ReadError> {
-        self.shared.readers.run(verify::run).await
+        self.shared.view.verify().await
+    }
+
+    /// The part of it that reads.
+    #[must_use]
+    pub fn view(&self) -> &JournalView {
+        &self.shared.view
     }
 
     /// Drops the projection and fills it by replay, in one transaction. Nothing else is written meanwhile.
@@ -240,7 +247,7 @@ impl Journal {
     /// journal closed afterwards.
     pub async fn close(self) {
         self.shared.lanes.close();
-        self.shared.readers.close();
+        self.shared.view.readers.close();
         let thread = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;

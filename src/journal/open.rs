@@ -104,7 +104,7 @@ fn check_options(options: &JournalOptions) -> Result<(), OpenError> {
 }
 
 /// Looks at an existing file and refuses what must not be touched.
-fn look(path: &Path, checks_all: bool) -> Result<(), OpenError> {
+pub(super) fn look(path: &Path, checks_all: bool) -> Result<(), OpenError> {
     let of_sqlite = |error: rusqlite::Error| sqlite(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(of_sqlite)?;

@@ -370,6 +370,41 @@ async fn a_request_is_cancelled_and_watching_it_says_so_by_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_person_is_seen_to_by_its_actions() {
+    let rig = live::rig(1, "node_failed_in_successful_workflow").await;
+    let id = live::ask(&rig, &live::lean("cli03")).await;
+    live::until_phase(&rig, &id, Phase::Held).await;
+    let id = id.to_string();
+    let possible = call(&rig, &["request", "actions", &id], "").await;
+    assert!(possible.code == 0 && possible.out.contains("give_up"), "{possible:?}");
+    let not_now = call(&rig, &["request", "approve", &id], "").await;
+    assert!(not_now.code == 1 && not_now.err.contains("possible now: retry"), "{not_now:?}");
+    let retried = call(&rig, &["request", "retry", &id, "--comment", "the disk is mended"], "").await;
+    assert_eq!(retried.code, 0, "{retried:?}");
+    let watched = call(&rig, &["request", "watch", &id], "").await;
+    assert!(watched.code == 0 && watched.out.contains("the disk is mended"), "{watched:?}");
+
+    // The environment wants a person's approval.
+    for (name, action, ending) in [("cli04", "approve", 0), ("cli05", "deny", 1)] {
+        let mut body = live::lean(name);
+        body["environment"] = json!("critical");
+        let id = live::ask(&rig, &body).await.to_string();
+        let acted = call(&rig, &["request", action, &id], "").await;
+        assert_eq!(acted.code, 0, "{acted:?}");
+        let watched = call(&rig, &["request", "watch", &id], "").await;
+        assert_eq!(watched.code, ending, "{action}: {watched:?}");
+    }
+
+    let first = call(&rig, &["request", "list", "--limit", "1"], "").await;
+    let cursor = first.out.split("--cursor ").nth(1).expect("there are more").trim().to_owned();
+    let next = call(&rig, &["--json", "request", "list", "--limit", "1", "--cursor", &cursor], "").await;
+    assert_eq!(next.documents()[0]["vm_name"], "cli04", "{next:?}");
+    let bad = call(&rig, &["request", "list", "--cursor", "a&phase=held"], "").await;
+    assert_eq!(bad.code, 1, "{bad:?}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_bridge_refuses_is_told_with_every_violation() {
     let rig = live::rig(1, "").await;
     let bad = json!({"vm_name": "web_01", "environment": "moon", "vm_os": "redhat", "vm_os_version": 9});
@@ -409,9 +444,14 @@ async fn a_journal(folder: &Path) -> (PathBuf, String) {
     live::until(&rig, &id, "marked", |state| !state.is_active()).await;
     let running = rig.journal_path();
     let path = running.display().to_string();
-    let busy = call_with(&["journal", "--file", &path, "verify"], "", Vec::new()).await;
+    // The bridge runs on it: it is read from beside, and not rebuilt.
+    let beside = call_with(&["journal", "--file", &path, "verify"], "", Vec::new()).await;
+    assert!(beside.code == 0 && beside.out.starts_with("sound: 1 requests"), "{beside:?}");
+    let beside = call_with(&["journal", "--file", &path, "show", id.as_str()], "", Vec::new()).await;
+    assert!(beside.code == 0 && beside.out.trim_end().ends_with("is done"), "{beside:?}");
+    let busy = call_with(&["journal", "--file", &path, "rebuild"], "", Vec::new()).await;
     assert_eq!(busy.code, 1, "a bridge runs on it: {busy:?}");
-    assert!(busy.err.contains("journal"), "{}", busy.err);
+    assert!(busy.err.contains("in use by another bridge"), "{}", busy.err);
     rig.restart_bridge().await.expect("the bridge starts again on the same journal");
     rig.journal().expect("the bridge runs").verify().await.expect("verified");
     let copy = folder.join("journal.db");
