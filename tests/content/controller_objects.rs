@@ -199,8 +199,25 @@ fn every_playbook_has_its_job_template(site: &Site) {
         templates["results"].as_array().unwrap().iter().filter_map(|row| row["playbook"].as_str()).collect();
     for playbook in super::lint::files("playbooks", "yml") {
         let name = format!("playbooks/{}", playbook.file_name().unwrap().to_str().unwrap());
-        assert!(run.contains(&name.as_str()), "no job template runs {name}");
+        let templates = run.iter().filter(|playbook| **playbook == name).count();
+        assert_eq!(
+            templates, 2,
+            "one that the workflow or a program runs, and one that asks a person: {name}"
+        );
     }
+    let stage = site.one(&format!("job_templates/?name=VM Provisioning Job&organization={organization}"));
+    assert_eq!(stage["survey_enabled"], false, "a run's variables are held against no question's type");
+    let told: Value = serde_json::from_str(stage["extra_vars"].as_str().unwrap()).unwrap();
+    assert_eq!(told["claim_inventory"], "Causeway Claims");
+    assert_eq!(told["vmware_vcenter80_inventory_name"], "VM Deployment State");
+    let by_hand = site.one("job_templates/?name=vm_snapshot by hand");
+    assert_eq!(by_hand["survey_enabled"], true);
+    let survey = site.get(&format!("job_templates/{}/survey_spec/", by_hand["id"]));
+    let asked: Vec<&str> =
+        survey["spec"].as_array().unwrap().iter().filter_map(|row| row["variable"].as_str()).collect();
+    assert!(asked.contains(&"vm_snapshot_action") && asked.contains(&"vm_name"), "{asked:?}");
+    let host = site.one("hosts/?name=localhost");
+    assert!(host["variables"].as_str().unwrap().contains("{{ ansible_playbook_python }}"), "{host:#}");
 }
 
 /// The bridge, with the roles that it was given and nothing else, builds a VM by these objects.

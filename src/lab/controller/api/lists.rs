@@ -81,6 +81,10 @@ fn below(world: &World, call: &Call<'_>, kind: Kind, id: Id, name: &str) -> Resu
             let survey = rows.workflow_job_templates.get(&id).and_then(|row| row.survey.as_ref());
             Reply::json(200, &survey.map_or(json!({}), |survey| survey.to_json()))
         }
+        (Kind::JobTemplate, "survey_spec") => {
+            let survey = rows.job_templates.get(&id).and_then(|row| row.survey.as_ref());
+            Reply::json(200, &survey.map_or(json!({}), |survey| survey.to_json()))
+        }
         (Kind::WorkflowJob, "cancel") => {
             let run = rows.workflow_jobs.get(&id).ok_or(Refusal::NotFound(kind.model()))?;
             Reply::json(

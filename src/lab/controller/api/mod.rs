@@ -8,7 +8,7 @@
 //! | `/api/`, `/api/v2/` | root_api, root_api_v2 |
 //! | `ping/`, `config/`, `me/` | ping, config, me, me_alice |
 //! | `organizations/[N/]`, `projects/N/`, `credential_types/N/` | fixtures organization, project, credential_type |
-//! | `workflow_job_templates/[N/]`, `…/launch/`, `…/survey_spec/`, `…/workflow_nodes/`, `…/workflow_jobs/`, `…/notification_templates_*/` | wfjt_*, launch_* |
+//! | `workflow_job_templates/[N/]`, `…/launch/`, `…/survey_spec/` (a job template's is the same), `…/workflow_nodes/`, `…/workflow_jobs/`, `…/notification_templates_*/` | wfjt_*, launch_* |
 //! | `job_templates/[N/]`, `…/launch/` | fixture jt_detail, launch_jt_get, launch_jt_ignored_fields_201 |
 //! | `workflow_job_template_nodes/[N/]` | fixture wfjt_nodes |
 //! | `workflow_jobs/[N/]`, `…/cancel/`, `…/relaunch/`, `…/workflow_nodes/`, `…/notifications/`, `…/labels/` | workflow_job_*, workflow_nodes_*, cancel_*, relaunch_wf_* |

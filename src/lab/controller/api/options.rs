@@ -59,7 +59,7 @@ pub(super) fn methods(route: Route<'_>) -> Option<&'static [&'static str]> {
 fn below(kind: Kind, name: &str) -> Option<&'static [&'static str]> {
     match (kind, name) {
         (Kind::WorkflowJobTemplate | Kind::JobTemplate, "launch") => Some(READ_CREATE),
-        (Kind::WorkflowJobTemplate, "survey_spec") => Some(&["GET", "POST", "DELETE"]),
+        (Kind::WorkflowJobTemplate | Kind::JobTemplate, "survey_spec") => Some(&["GET", "POST", "DELETE"]),
         (Kind::WorkflowJobTemplate, "workflow_nodes") => Some(READ_CREATE),
         (Kind::WorkflowJobTemplate, "workflow_jobs") | (Kind::JobTemplate, "jobs") => Some(READ),
         (kind, name) if associates(kind, name).is_some() => Some(READ_CREATE),

@@ -148,9 +148,13 @@ pub(super) fn post(
         return Ok(Reply::empty(204));
     }
     match (kind, name) {
-        (Kind::WorkflowJobTemplate, "survey_spec") => {
+        (Kind::WorkflowJobTemplate | Kind::JobTemplate, "survey_spec") => {
             let survey = Survey::parse(body).map_err(|error| Refusal::Invalid(json!({ "error": error })))?;
-            c.edit_workflow_job_template(id, |row| row.survey = Some(survey));
+            if kind == Kind::JobTemplate {
+                c.edit_job_template(id, |row| row.survey = Some(survey));
+            } else {
+                c.edit_workflow_job_template(id, |row| row.survey = Some(survey));
+            }
             Ok(Reply::empty(200))
         }
         (Kind::WorkflowJobTemplate, "workflow_nodes") => {
@@ -278,11 +282,7 @@ fn edit_template(c: &mut Controller, kind: Kind, id: Id, body: &mut Body) -> Res
         name: body.remove("name"),
         description: body.remove("description"),
         allow_simultaneous: take_flag(body, "allow_simultaneous"),
-        survey_enabled: if kind == Kind::WorkflowJobTemplate {
-            take_flag(body, "survey_enabled")
-        } else {
-            None
-        },
+        survey_enabled: take_flag(body, "survey_enabled"),
         extra_vars,
     };
     body.remove("organization");
@@ -303,6 +303,7 @@ fn edit_template(c: &mut Controller, kind: Kind, id: Id, body: &mut Body) -> Res
     let playbook = body.remove("playbook");
     c.edit_job_template(id, |row| {
         row.ask = ask(body, row.ask);
+        row.survey_enabled = common.survey_enabled.unwrap_or(row.survey_enabled);
         row.inventory = inventory.or(row.inventory);
         row.project = project.unwrap_or(row.project);
         set_text(&mut row.playbook, playbook);

@@ -32,9 +32,13 @@ pub(super) fn write(
         ("POST", Route::List(kind)) => create(world, call, kind, body),
         ("POST", Route::Below(kind, id, name)) => post_below(world, call, (kind, id, name), body),
         ("DELETE", Route::Detail(kind, id)) => delete(world, call, kind, id),
-        ("DELETE", Route::Below(Kind::WorkflowJobTemplate, id, _)) => {
+        ("DELETE", Route::Below(kind @ (Kind::WorkflowJobTemplate | Kind::JobTemplate), id, _)) => {
             administrator(world, call)?;
-            world.controller.edit_workflow_job_template(id, |row| row.survey = None);
+            if kind == Kind::JobTemplate {
+                world.controller.edit_job_template(id, |row| row.survey = None);
+            } else {
+                world.controller.edit_workflow_job_template(id, |row| row.survey = None);
+            }
             Ok(Reply::json(200, &json!({})))
         }
         (method, Route::Detail(kind, id)) => edit(world, call, kind, id, (method == "PUT", body)),

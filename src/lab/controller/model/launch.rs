@@ -220,10 +220,20 @@ impl Controller {
             }
         }
         let mut extra_vars = row.extra_vars.clone();
-        if row.ask.variables {
-            extra_vars.extend(sent);
-        } else if !sent.is_empty() {
-            ignored_fields.insert("extra_vars".to_owned(), Value::Object(sent));
+        let mut asked = BTreeSet::new();
+        if let Some(survey) = row.survey_on() {
+            let faults = survey.faults(&sent);
+            if !faults.is_empty() {
+                return Err(Refusal::Invalid(json!({"variables_needed_to_start": faults})));
+            }
+            extra_vars.extend(survey.defaults(&sent));
+            asked.extend(survey.questions.iter().map(|question| question.variable.clone()));
+        }
+        let (taken, ignored): (Map<_, _>, Map<_, _>) =
+            sent.into_iter().partition(|(name, _)| row.ask.variables || asked.contains(name));
+        extra_vars.extend(taken);
+        if !ignored.is_empty() {
+            ignored_fields.insert("extra_vars".to_owned(), Value::Object(ignored));
         }
         let kept: LaunchBody = body
             .iter()
@@ -236,6 +246,7 @@ impl Controller {
         let mut job =
             self.new_job(template, extra_vars, origin, now).ok_or(Refusal::NotFound("JobTemplate"))?;
         job.prompts = prompts(inventory, &kept);
+        job.survey_passwords = row.survey_on().map(super::survey::Survey::passwords).unwrap_or_default();
         let id = job.id;
         self.rows.jobs.insert(id, job);
         self.schedule_pass(Pass::TaskManager, after(now, self.tempo.task_manager_ms));

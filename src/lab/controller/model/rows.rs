@@ -133,9 +133,19 @@ pub struct JobTemplate {
     pub extra_vars: Map<String, Value>,
     pub ask: AskOnLaunch,
     pub allow_simultaneous: bool,
+    pub survey_enabled: bool,
+    pub survey: Option<Survey>,
     pub notification_templates: BTreeMap<NoticeEvent, BTreeSet<Id>>,
     pub created: Timestamp,
     pub modified: Timestamp,
+}
+
+impl JobTemplate {
+    /// The survey, while it is on.
+    #[must_use]
+    pub fn survey_on(&self) -> Option<&Survey> {
+        self.survey.as_ref().filter(|_| self.survey_enabled)
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -91,6 +91,8 @@ impl Controller {
             extra_vars: Map::new(),
             ask: AskOnLaunch { variables: true, ..AskOnLaunch::default() },
             allow_simultaneous: true,
+            survey_enabled: false,
+            survey: None,
             notification_templates: BTreeMap::new(),
             created: now,
             modified: now,

@@ -272,11 +272,14 @@ impl Show<'_> {
     #[must_use]
     pub fn job_launch_facts(&self, row: &JobTemplate) -> Value {
         let inventory = row.inventory.and_then(|id| self.controller.rows.inventories.get(&id));
+        let needed =
+            row.survey_on().map(super::super::super::model::survey::Survey::needed).unwrap_or_default();
         let mut shown = object(ask_flags(row.ask));
         shown.extend(never_prompted());
         let facts = json!({
-            "can_start_without_user_input": !row.ask.variables, "passwords_needed_to_start": [],
-            "survey_enabled": false, "variables_needed_to_start": [], "credential_needed_to_start": false,
+            "can_start_without_user_input": !row.ask.variables && needed.is_empty(),
+            "passwords_needed_to_start": [], "survey_enabled": row.survey_enabled,
+            "variables_needed_to_start": needed, "credential_needed_to_start": false,
             "inventory_needed_to_start": row.inventory.is_none(),
             "job_template_data": {"name": row.name, "id": row.id, "description": row.description},
             "defaults": {
@@ -331,7 +334,7 @@ fn job_template_fields(row: &JobTemplate) -> Value {
         "verbosity": 0, "extra_vars": variables_text(&row.extra_vars), "job_tags": "",
         "force_handlers": false, "skip_tags": "", "start_at_task": "", "timeout": 0, "use_fact_cache": false,
         "organization": row.organization, "next_job_run": null, "execution_environment": null,
-        "host_config_key": "", "survey_enabled": false, "become_enabled": false, "diff_mode": false,
+        "host_config_key": "", "survey_enabled": row.survey_enabled, "become_enabled": false, "diff_mode": false,
         "allow_simultaneous": row.allow_simultaneous, "custom_virtualenv": null, "job_slice_count": 1,
         "webhook_service": "", "webhook_credential": null, "prevent_instance_group_fallback": false,
     })));
