@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long the simulator may take to listen. With a few VMs it takes about 0.2 s.
 const START_DEADLINE_SECS: u64 = 60;
@@ -77,6 +78,8 @@ pub struct Vcsim {
     child: Child,
     /// Held open: the simulator stops when it closes, even if this process is killed.
     _stdin: Option<ChildStdin>,
+    /// The files of its datastores.
+    _folder: TempDir,
     pub endpoint: Endpoint,
 }
 
@@ -86,7 +89,9 @@ impl Vcsim {
     /// # Panics
     /// When it is not installed or does not listen in time.
     pub fn start_with(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the simulator");
         let mut child = Command::new(tool("vcsim"))
+            .env("TMPDIR", folder.path())
             .args(["-l", "127.0.0.1:0", "-exit-with-stdin", "-username", USERNAME, "-password", PASSWORD])
             .args(arguments)
             .stdin(Stdio::piped())
@@ -106,6 +111,7 @@ impl Vcsim {
         let vcsim = Self {
             child,
             _stdin: stdin,
+            _folder: folder,
             endpoint: Endpoint { url, username: USERNAME.to_owned(), password: PASSWORD.to_owned() },
         };
         let address =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -36,7 +36,7 @@ pub struct Simulator {
     pub url: String,
     /// The same without TLS.
     pub plain_url: String,
-    _layout: NamedTempFile,
+    _folder: TempDir,
     _child: Child,
     /// Held open: the simulator ends with it, even if this process is killed.
     _stdin: Option<ChildStdin>,
@@ -51,11 +51,14 @@ impl Simulator {
         if !program.is_file() {
             return Err(SimulatorError::Missing(program.to_owned()));
         }
-        let file = NamedTempFile::new().map_err(SimulatorError::Start)?;
-        std::fs::write(file.path(), layout).map_err(SimulatorError::Start)?;
+        let folder = tempfile::tempdir().map_err(SimulatorError::Start)?;
+        let file = folder.path().join("layout.json");
+        std::fs::write(&file, layout).map_err(SimulatorError::Start)?;
         let mut child = Command::new(program)
             .args(["-l", "127.0.0.1:0", "-plain", "127.0.0.1:0", "-exit-with-stdin", "-layout"])
-            .arg(file.path())
+            .arg(&file)
+            // The files of its datastores.
+            .env("TMPDIR", folder.path())
             .args(["-guest-dhcp", "10.10.99.0/24", "-username", USER, "-password", PASSWORD])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -69,7 +72,7 @@ impl Simulator {
         let told =
             tokio::time::timeout(limit, addresses(stdout)).await.map_err(|_| SimulatorError::Silent)?;
         let (url, plain_url) = told.map_err(SimulatorError::Start)?.ok_or(SimulatorError::Silent)?;
-        Ok(Self { url, plain_url, _layout: file, _child: child, _stdin: stdin })
+        Ok(Self { url, plain_url, _folder: folder, _child: child, _stdin: stdin })
     }
 
     /// The one user.
