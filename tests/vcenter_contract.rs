@@ -141,6 +141,11 @@ async fn every_identity_finds(vcenter: &Vcenter, vm: &VmSighting, all: &[VmSight
     assert_eq!(find(place).await, only);
     let anywhere = VmQuery { name: Some(&vm.name), ..VmQuery::default() };
     assert_eq!(find(anywhere).await, fits(&|v| v.name == vm.name));
+    if let Some(address) = &vm.ip_address {
+        let address = [address.parse().expect("an address")];
+        let query = VmQuery { ip_addresses: &address, ..VmQuery::default() };
+        assert_eq!(find(query).await, fits(&|v| v.ip_address == vm.ip_address));
+    }
     if vm.vm_uid.is_some() {
         let query = VmQuery { vm_uid: vm.vm_uid.as_deref(), ..VmQuery::default() };
         assert_eq!(find(query).await, fits(&|v| v.vm_uid == vm.vm_uid));
@@ -153,6 +158,7 @@ async fn nothing_fits_an_unknown_vm(vcenter: &Vcenter) {
         instance_uuid: Some("00000000-0000-5000-8000-000000000001"),
         moid: Some("vm-424242"),
         name: Some("no-such-vm"),
+        ip_addresses: &[std::net::Ipv4Addr::new(203, 0, 113, 254).into()],
         ..VmQuery::default()
     };
     assert_eq!(vcenter.find_vm(&unknown).await, Ok(vec![]));

@@ -81,7 +81,7 @@ pub(super) struct Row {
     datastores: Vec<MoRef>,
     nics: Vec<Nic>,
     disks: Vec<DiskSighting>,
-    ip_address: Option<String>,
+    pub ip_address: Option<String>,
     guest_hostname: Option<String>,
 }
 

@@ -9,6 +9,8 @@
 //! do later sweeps of that session use the key ([`UidPath`]). What a search returns is always read again with
 //! the whole list.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -59,6 +61,8 @@ pub struct VmQuery<'q> {
     /// Path below the `vm` folder; empty for the root.
     pub folder: Option<&'q str>,
     pub datacenter: Option<&'q str>,
+    /// Addresses of which VMware Tools report one as the guest's first.
+    pub ip_addresses: &'q [IpAddr],
 }
 
 /// A [`VmQuery`] that owns its words.
@@ -70,6 +74,7 @@ pub(super) struct Search {
     name: Option<String>,
     folder: Option<String>,
     datacenter: Option<String>,
+    ip_addresses: Vec<IpAddr>,
 }
 
 impl From<&VmQuery<'_>> for Search {
@@ -82,6 +87,7 @@ impl From<&VmQuery<'_>> for Search {
             name: owned(query.name),
             folder: owned(query.folder),
             datacenter: owned(query.datacenter),
+            ip_addresses: query.ip_addresses.to_vec(),
         }
     }
 }
@@ -90,6 +96,7 @@ impl Search {
     /// Whether `seen` fits as far as a row without its place tells.
     fn may_fit(&self, seen: &Row) -> bool {
         self.fits_identity(&seen.reference.id, seen.instance_uuid.as_deref(), seen.vm_uid.as_deref())
+            || self.fits_address(seen.ip_address.as_deref())
             || self.name.as_deref().is_some_and(|name| seen.name.as_deref() == Some(name))
     }
 
@@ -97,7 +104,22 @@ impl Search {
         let in_place = self.folder.as_deref().is_none_or(|folder| seen.folder == folder)
             && self.datacenter.as_deref().is_none_or(|dc| seen.datacenter.as_deref() == Some(dc));
         self.fits_identity(&seen.moid, seen.instance_uuid.as_deref(), seen.vm_uid.as_deref())
+            || self.fits_address(seen.ip_address.as_deref())
             || (in_place && self.name.as_deref() == Some(&seen.name))
+    }
+
+    fn fits_address(&self, seen: Option<&str>) -> bool {
+        let seen = seen.and_then(|text| text.trim().parse::<IpAddr>().ok());
+        seen.is_some_and(|seen| self.ip_addresses.contains(&seen))
+    }
+
+    /// What a sweep has to read to tell which VMs may fit.
+    fn paths(&self) -> Vec<&'static str> {
+        let mut paths = vec!["name", "config.instanceUuid"];
+        if !self.ip_addresses.is_empty() {
+            paths.push("guest.ipAddress");
+        }
+        paths
     }
 
     fn fits_identity(&self, moid: &str, instance_uuid: Option<&str>, vm_uid: Option<&str>) -> bool {
@@ -127,7 +149,7 @@ pub(super) async fn read_all(channel: Channel) -> Result<VmListing, VcenterError
 
 /// Reads the VMs that `wanted` fits: a sweep of names and identities, then the few candidates whole.
 pub(super) async fn find(channel: Channel, wanted: Search) -> Result<Vec<VmSighting>, VcenterError> {
-    let swept = sweep(&channel, &["name", "config.instanceUuid"]).await?;
+    let swept = sweep(&channel, &wanted.paths()).await?;
     if let Some(example) = swept.nameless.first() {
         return Err(VcenterError::Incomplete {
             vcenter: channel.vcenter().to_owned(),

@@ -2,16 +2,17 @@
 //! with what mends it (C1).
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::extra_vars::unsent;
 use super::hold::Finding;
 use super::sighting::VmSighting;
-use super::spec::VmSpec;
+use super::spec::{Address, VmSpec};
 
 /// What the shell found out before an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PreflightFacts {
-    /// Every VM with the wanted name in the wanted folder, or with the request's `vm_uid`.
+    /// Every VM with the wanted name in the wanted folder, with the request's `vm_uid`, or with an address that is asked for.
     pub vms: Vec<VmSighting>,
     pub inventory: InventoryFacts,
     pub workflow: WorkflowFacts,
@@ -56,6 +57,7 @@ pub struct WorkflowFacts {
 pub fn findings(spec: &VmSpec, vm_uid: &str, attempted: bool, facts: &PreflightFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     identity_findings(&mut found, spec, vm_uid, attempted, &facts.vms);
+    address_findings(&mut found, spec, vm_uid, &facts.vms);
     inventory_findings(&mut found, spec, &facts.inventory);
     workflow_findings(&mut found, &facts.workflow);
     found
@@ -92,6 +94,30 @@ fn identity_findings(
                 format!("VM {} in folder {}", spec.vm_name, spec.folder),
                 format!("{} exists and is not this request's", vm.moid),
                 "choose another vm_name, or remove or rename the VM, then retry",
+            ));
+        }
+    }
+}
+
+/// A guest in the same data centre and on the same network has an address that is asked for. Elsewhere the same address may
+/// be in use rightly.
+fn address_findings(found: &mut Vec<Finding>, spec: &VmSpec, vm_uid: &str, vms: &[VmSighting]) {
+    let others = vms.iter().filter(|vm| vm.vm_uid.as_deref() != Some(vm_uid));
+    for vm in others {
+        let Some(seen) = vm.ip_address.as_deref().and_then(|text| text.trim().parse::<IpAddr>().ok()) else {
+            continue;
+        };
+        let is_here = vm.datacenter.as_ref().is_none_or(|datacenter| *datacenter == spec.datacenter);
+        let asked = spec.nics.iter().enumerate().find(|(_, nic)| {
+            matches!(nic.address, Address::Static { ip, .. } if ip == seen)
+                && vm.nics.iter().any(|there| there.network.as_ref() == Some(&nic.network))
+        });
+        if let Some((index, nic)) = asked.filter(|_| is_here) {
+            found.push(finding(
+                "address_taken",
+                format!("adapter {} on {}", index + 1, nic.network),
+                format!("{} ({}) has {seen}", vm.name, vm.moid),
+                "ask for another address, or take it away from that VM, then retry",
             ));
         }
     }

@@ -239,6 +239,16 @@ impl VmSpec {
         }
     }
 
+    /// The static addresses that are asked for.
+    #[must_use]
+    pub fn static_addresses(&self) -> Vec<IpAddr> {
+        let asked = self.nics.iter().filter_map(|nic| match nic.address {
+            Address::Static { ip, .. } => Some(ip),
+            Address::Dhcp => None,
+        });
+        asked.collect()
+    }
+
     /// What two live requests may not share: the VM's host in the inventories of one controller, which holds its
     /// claim. It is stricter than the VM's place in vCenter, where the name may stand once in each folder.
     #[must_use]

@@ -56,6 +56,28 @@ fn host_fields(name: &str, variables: &Value) -> HostFields {
     }
 }
 
+// ---- preflight ----
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_a_guest_has_is_not_given_again() {
+    let rig = live::rig(1, "").await;
+    let with_address = |name: &str| {
+        let mut body = lean(name);
+        body["vm_ip_address"] = json!("10.10.20.44");
+        body
+    };
+    let first = ask(&rig, &with_address("adr01")).await;
+    until_phase(&rig, &first, Phase::Done).await;
+    let second = ask(&rig, &with_address("adr02")).await;
+    let held = until_phase(&rig, &second, Phase::Held).await;
+    let Some(Hold::Preflight { findings }) = &held.hold else { panic!("{:?}", held.hold) };
+    let found: Vec<&str> = findings.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(found, ["address_taken"]);
+    assert!(findings[0].detail.starts_with("adr01 ("), "{:?}", findings[0]);
+    assert_eq!(held.attempt_no, 0, "nothing was launched");
+    end(rig).await;
+}
+
 // ---- the claim ----
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,7 @@ pub(super) async fn preflight(scene: &Scene<'_>, attempt_no: u32) -> Outcome {
         name: Some(&spec.vm_name),
         folder: Some(&spec.folder),
         datacenter: Some(&spec.datacenter),
+        ip_addresses: &spec.static_addresses(),
         ..VmQuery::default()
     };
     let vms = match scene.vcenter.client.find_vm(&query).await {

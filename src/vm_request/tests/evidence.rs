@@ -273,6 +273,7 @@ fn a_name_is_taken_by_a_vm_in_its_place_that_is_not_ours() {
     let there = |change: fn(&mut VmSighting)| {
         move |facts: &mut PreflightFacts| {
             let mut seen = vm();
+            seen.ip_address = None;
             change(&mut seen);
             facts.vms.push(seen);
         }
@@ -287,6 +288,26 @@ fn a_name_is_taken_by_a_vm_in_its_place_that_is_not_ours() {
     assert_eq!(codes(false, there(|vm| (vm.vm_uid, vm.folder) = (None, "dev".into()))), none, "elsewhere");
     assert_eq!(codes(false, there(|vm| (vm.vm_uid, vm.datacenter) = (None, Some("DC1".into())))), none);
     assert_eq!(codes(true, |facts| facts.vms = vec![vm(), vm()]), ["identity_conflict"]);
+}
+
+#[test]
+fn an_address_is_taken_by_a_guest_on_the_same_network() {
+    let there = |change: fn(&mut VmSighting)| {
+        move |facts: &mut PreflightFacts| {
+            let mut seen = vm();
+            (seen.vm_uid, seen.name) = (Some("other".into()), "web77".into());
+            change(&mut seen);
+            facts.vms.push(seen);
+        }
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(codes(false, there(|_| ())), ["address_taken"]);
+    assert_eq!(codes(true, there(|vm| vm.vm_uid = None)), ["address_taken"]);
+    assert_eq!(codes(false, |facts| facts.vms.push(vm())), none, "ours");
+    assert_eq!(codes(false, there(|vm| vm.ip_address = Some("10.10.20.18".into()))), none);
+    assert_eq!(codes(false, there(|vm| vm.ip_address = None)), none, "it is off");
+    assert_eq!(codes(false, there(|vm| vm.nics[0].network = Some("lab".into()))), none, "another network");
+    assert_eq!(codes(false, there(|vm| vm.datacenter = Some("DC1".into()))), none, "another data centre");
 }
 
 fn validator() -> Validator {
