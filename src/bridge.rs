@@ -8,7 +8,7 @@ use crate::aap::{Controller, ControllerConfig};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::http::access::Access;
-use crate::http::{self, AppState, Server};
+use crate::http::{self, AppState, NeighbourCalls, Server};
 use crate::journal::{Journal, JournalOptions};
 use crate::reconciler::{ControllerSetup, Limits, Neighbours, Reconciler, RunOver};
 use crate::vcenter::{Vcenter, VcenterConfig};
@@ -60,6 +60,7 @@ impl Bridge {
     ) -> Result<Self, StartError> {
         let access = access(&config)?;
         let neighbours = neighbours(&config, &clock)?;
+        let calls_made = calls_made(&neighbours);
         let options = JournalOptions { path: config.journal.path.clone(), ..JournalOptions::default() };
         let journal = Journal::open(options, clock.clone())?;
         let reconciler =
@@ -70,7 +71,8 @@ impl Bridge {
             Arc::new(move |id| knows.waiting(id).and_then(|waiting| waiting.trouble));
         let state = Arc::new(
             AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone())
-                .with_trouble(trouble),
+                .with_trouble(trouble)
+                .with_calls_made(calls_made),
         );
         reconciler.on_run_over(count_callbacks(&config, &state));
         let address = config.http.listen;
@@ -99,6 +101,43 @@ impl Bridge {
         self.reconciler.stop().await;
         self.journal.close().await;
     }
+}
+
+/// What the clients count, for the metrics.
+fn calls_made(neighbours: &Neighbours) -> http::CallsMade {
+    let controllers: Vec<_> = neighbours
+        .controllers
+        .iter()
+        .map(|(name, handle)| (format!("controller {name}"), handle.client.clone()))
+        .collect();
+    let vcenters: Vec<_> = neighbours
+        .vcenters
+        .iter()
+        .map(|(name, handle)| (format!("vcenter {name}"), handle.client.clone()))
+        .collect();
+    Arc::new(move || {
+        let mut made = Vec::new();
+        for (neighbour, client) in &controllers {
+            let mut by_outcome = BTreeMap::<_, u64>::new();
+            for ((_, outcome), count) in client.stats().by_method {
+                *by_outcome.entry(outcome.as_str()).or_default() += count;
+            }
+            let calls = by_outcome.into_iter();
+            made.extend(calls.map(|(outcome, count)| NeighbourCalls {
+                neighbour: neighbour.clone(),
+                outcome,
+                count,
+            }));
+        }
+        for (neighbour, client) in &vcenters {
+            let stats = client.stats();
+            let answered = stats.calls.saturating_sub(stats.failed);
+            for (outcome, count) in [("success", answered), ("failed", stats.failed)] {
+                made.push(NeighbourCalls { neighbour: neighbour.clone(), outcome, count });
+            }
+        }
+        made
+    })
 }
 
 /// Counts the notifications that each run is to send, where its controller is configured to send any.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
+use super::state::NeighbourCalls;
 use crate::journal::JournalStats;
+use crate::vm_request::Phase;
 
 /// The most values of a label that comes from outside; further ones count as [`OTHER`].
 const LABELS_MAX: usize = 200;
@@ -87,7 +89,7 @@ impl Counters {
 
     /// Everything, in Prometheus' text format.
     #[must_use]
-    pub fn text(&self, journal: &JournalStats) -> String {
+    pub fn text(&self, journal: &JournalStats, open: &[(Phase, u64)], calls: &[NeighbourCalls]) -> String {
         let mut text = String::with_capacity(4_096);
         let families = [
             (&self.intake, "causeway_intake_total", "Deliveries and API calls.", ["source", "outcome"]),
@@ -104,8 +106,28 @@ impl Counters {
         for (family, name, help, labels) in families {
             family.write(&mut text, &Head { name, help, labels });
         }
+        requests_text(&mut text, open);
+        calls_text(&mut text, calls);
         journal_text(&mut text, journal);
         text
+    }
+}
+
+fn requests_text(text: &mut String, open: &[(Phase, u64)]) {
+    let name = "causeway_requests_open";
+    Head { name, help: "Requests that are not at their end, by phase.", labels: ["", ""] }
+        .write(text, "gauge");
+    for (phase, count) in open {
+        let _ = writeln!(text, "{name}{{phase=\"{}\"}} {count}", phase.name());
+    }
+}
+
+fn calls_text(text: &mut String, calls: &[NeighbourCalls]) {
+    let name = "causeway_neighbour_calls_total";
+    Head { name, help: "Calls to controllers and vCenters.", labels: ["", ""] }.write(text, "counter");
+    for NeighbourCalls { neighbour, outcome, count } in calls {
+        let neighbour = escape(neighbour);
+        let _ = writeln!(text, "{name}{{neighbour=\"{neighbour}\",outcome=\"{outcome}\"}} {count}");
     }
 }
 
@@ -153,7 +175,11 @@ mod tests {
         for index in 0..LABELS_MAX * 2 {
             counters.intake.add(&format!("source {index}"), "new");
         }
-        let text = counters.text(&JournalStats { position: 7, ..JournalStats::default() });
+        let stats = JournalStats { position: 7, ..JournalStats::default() };
+        let calls = NeighbourCalls { neighbour: "vcenter \"a\"".to_owned(), outcome: "failed", count: 3 };
+        let text = counters.text(&stats, &[(Phase::Held, 2)], &[calls]);
+        assert!(text.contains("causeway_requests_open{phase=\"held\"} 2\n"), "{text}");
+        assert!(text.contains(r#"{neighbour="vcenter \"a\"",outcome="failed"} 3"#), "{text}");
         assert!(
             text.contains(r#"causeway_callbacks_total{template="VM \"Deployment\"\n",what="seen"} 2"#),
             "{text}"

@@ -41,7 +41,8 @@ pub(super) async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem
 /// `GET /metrics`: Prometheus' text format.
 pub(super) async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let state = state(&request)?;
-    let text = state.counters.text(&state.journal.stats());
+    let open = state.journal.open_by_phase().await?;
+    let text = state.counters.text(&state.journal.stats(), &open, &(state.calls_made)());
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
     Ok(HttpResponse::Ok().insert_header(content_type).body(text))
 }

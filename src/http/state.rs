@@ -18,6 +18,19 @@ pub type Waker = Arc<dyn Fn(&RequestId) + Send + Sync>;
 /// launches. It is in no event, for it is over when the next turn succeeds.
 pub type Trouble = Arc<dyn Fn(&RequestId) -> Option<String> + Send + Sync>;
 
+/// Calls that the bridge made since it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourCalls {
+    /// Kind and name, e.g. `controller aap`.
+    pub neighbour: String,
+    /// How they ended, in a word.
+    pub outcome: &'static str,
+    pub count: u64,
+}
+
+/// Tells the calls made to every neighbour.
+pub type CallsMade = Arc<dyn Fn() -> Vec<NeighbourCalls> + Send + Sync>;
+
 /// 80 random bits for a request's id.
 pub type Dice = Arc<dyn Fn() -> u128 + Send + Sync>;
 
@@ -94,6 +107,7 @@ pub struct AppState {
     pub dice: Dice,
     pub waker: Waker,
     pub trouble: Trouble,
+    pub calls_made: CallsMade,
     pub limits: Limits,
     pub counters: Counters,
     is_draining: AtomicBool,
@@ -109,6 +123,7 @@ impl AppState {
             dice: Arc::new(|| u128::from(rand::random::<u64>()) << 16 | u128::from(rand::random::<u16>())),
             waker,
             trouble: Arc::new(|_| None),
+            calls_made: Arc::new(Vec::new),
             limits,
             counters: Counters::default(),
             is_draining: AtomicBool::new(false),
@@ -119,6 +134,13 @@ impl AppState {
     #[must_use]
     pub fn with_trouble(mut self, trouble: Trouble) -> Self {
         self.trouble = trouble;
+        self
+    }
+
+    /// The same, with somebody who counts the calls to neighbours.
+    #[must_use]
+    pub fn with_calls_made(mut self, calls_made: CallsMade) -> Self {
+        self.calls_made = calls_made;
         self
     }
 

@@ -47,7 +47,7 @@ pub use view::JournalView;
 pub use write::{Admission, AdmissionKeys, Admitted, Append, Appended, IdempotencyKey, SeenBy, journal_time};
 
 use crate::clock::SharedClock;
-use crate::vm_request::{RequestId, State, Summary};
+use crate::vm_request::{Phase, RequestId, State, Summary};
 use lanes::{Ask, Lanes, Order, Refused, Work};
 use write::{AdmissionRows, AppendRows};
 use write_back::WriteBack;
@@ -184,6 +184,14 @@ impl Journal {
     pub async fn active(&self, after: Option<RequestId>, limit: usize) -> Result<Vec<RequestId>, ReadError> {
         let limit = limit.min(TAIL_MAX);
         self.shared.view.readers.run(move |connection| read::active(connection, after.as_ref(), limit)).await
+    }
+
+    /// How many requests stand in each phase that is not an end.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn open_by_phase(&self) -> Result<Vec<(Phase, u64)>, ReadError> {
+        self.shared.view.readers.run(read::open_by_phase).await
     }
 
     /// The request whose last accepted run is `workflow_job` on `controller`.

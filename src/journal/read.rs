@@ -9,7 +9,7 @@ use super::batch::{sql, unsigned};
 use super::chain::Hash;
 use super::error::ReadError;
 use super::projection;
-use crate::vm_request::{Event, RequestId, State, Summary};
+use crate::vm_request::{Event, Phase, RequestId, State, Summary};
 
 /// An event as it stands in the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +131,17 @@ pub(super) fn active(
     let after = after.map_or("", RequestId::as_str);
     let rows = statement.query_map((after, sql(limit as u64)), |row| row.get::<_, String>(0))?;
     rows.map(|row| parse_id(&row?)).collect()
+}
+
+/// How many requests stand in each phase that is not an end. Ends grow for ever, and are not counted.
+pub(super) fn open_by_phase(connection: &Connection) -> Result<Vec<(Phase, u64)>, ReadError> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM requests WHERE phase = ?1")?;
+    let open = Phase::ALL.into_iter().filter(|phase| !phase.is_over());
+    open.map(|phase| {
+        let count = statement.query_row([phase.name()], |row| row.get::<_, i64>(0))?;
+        Ok((phase, unsigned(count)))
+    })
+    .collect()
 }
 
 /// The request whose last accepted run this is.

@@ -75,6 +75,13 @@ async fn an_address_that_a_guest_has_is_not_given_again() {
     assert_eq!(found, ["address_taken"]);
     assert!(findings[0].detail.starts_with("adr01 ("), "{:?}", findings[0]);
     assert_eq!(held.attempt_no, 0, "nothing was launched");
+    let counted = metrics(&rig).await;
+    assert!(counted.contains(r#"causeway_requests_open{phase="held"} 1"#), "{counted}");
+    for neighbour in ["controller lab", "vcenter lab"] {
+        let made = format!(r#"causeway_neighbour_calls_total{{neighbour="{neighbour}",outcome="success"}} "#);
+        let count = counted.lines().find_map(|line| line.strip_prefix(&made)).expect("it is counted");
+        assert!(count.parse::<u64>().expect("a count") > 3, "{counted}");
+    }
     end(rig).await;
 }
 
