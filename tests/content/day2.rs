@@ -206,10 +206,16 @@ fn only_the_vm_that_bears_the_identity_is_deleted() {
     assert_eq!(bench.host_variables("web01").unwrap()["vm_state"], "created");
     bench.vcsim.endpoint.govc(&["object.rename", "/DC0/vm/prod/web01-old", "web01"]);
 
-    let told = bench.passes_twice("vm_delete", &lean()).artifact("vm_delete");
+    // It is found wherever it was moved to, beside a namesake in the folder that is asked for.
+    let namesake =
+        ["vm.clone", "-vm", "rhel9", "-folder", "/DC0/vm/dev", "-ds", "dev-ds", "-on=false", "web01"];
+    bench.vcsim.endpoint.govc(&namesake);
+    let told = bench.passes("vm_delete", &asking(json!({"vm_folder": "dev"}))).artifact("vm_delete");
     assert_eq!((&told["data"]["deleted"], &told["data"]["changed"]), (&json!(true), &json!(true)));
-    assert_eq!(bench.vms_in("prod"), Vec::<String>::new());
+    assert_eq!((bench.vms_in("prod"), bench.vms_in("dev")), (Vec::<String>::new(), vec!["web01".to_owned()]));
     assert_eq!(bench.host_variables("web01").unwrap()["vm_state"], "deleted");
+    bench.vcsim.endpoint.govc(&["vm.destroy", "/DC0/vm/dev/web01"]);
+    assert_eq!(bench.passes("vm_delete", &lean()).changed, 0);
 }
 
 #[test]

@@ -72,6 +72,17 @@ fn what_vcenter_lacks_is_found_before_it_is_missed() {
 #[test]
 fn a_template_that_boots_otherwise_than_asked_is_refused() {
     let bench = Bench::new();
+    // cloud-init could give both adapters the one address; a text, a mapping and a number stand where a list and a text belong.
+    let several = json!({"vm_customization": "cloud_init", "vm_disk": {"disk_name": "data"}, "vm_domain": 5, "vm_nic": [
+        {"network_name": "prod-app", "ip_address": "10.10.20.17", "prefix": "24a"}, {"network_name": "prod-db"},
+    ]});
+    refused(
+        &bench,
+        several,
+        &["vm_disk_invalid", "prefix_invalid", "cloud_init_one_adapter", "netmask_invalid"],
+    );
+    let mapping = json!({"vm_nic": {"network_name": "prod-app"}});
+    refused(&bench, mapping, &["vm_nic_invalid", "vm_network_missing", "template_has_more_adapters"]);
     refused(&bench, json!({"vm_firmware": "bios"}), &["firmware_mismatch"]);
 }
 
