@@ -81,6 +81,9 @@ async fn nothing_that_is_secret_comes_back_or_is_logged() {
     let journalled = format!("{:?}", bridge.state.journal.tail(0, 1_000).await.unwrap());
     assert!(journalled.contains("Rejected"), "the scan looked at something");
     bridge.state.journal.clone().close().await;
+    let metrics = bridge.send(Request::new("GET", "/metrics")).await;
+    assert_eq!(metrics.status, 200, "figures come when the journal fails, and above all then");
+    assert!(!metrics.text().contains("causeway_requests_open{"), "{}", metrics.text());
     bridge.send(Request::hook("portal", &lean("web09", "test"))).await;
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(

@@ -26,12 +26,19 @@ pub struct JournalArgs {
 
 #[derive(Debug, Subcommand)]
 enum JournalCommand {
+    #[command(flatten)]
+    Look(Look),
+    /// Drop the projections and build them again from the events. No bridge may run.
+    Rebuild,
+}
+
+/// What needs no more than reading.
+#[derive(Debug, Subcommand)]
+enum Look {
     /// Prove every hash chain, checkpoint and projection; exit code 1 when something is wrong. A bridge may run meanwhile.
     Verify,
     /// Tell the story of a request. A bridge may run meanwhile.
     Show { id: String },
-    /// Drop the projections and build them again from the events. No bridge may run.
-    Rebuild,
 }
 
 pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCode> {
@@ -40,28 +47,26 @@ pub(super) fn run(args: &JournalArgs, output: &Output) -> anyhow::Result<ExitCod
     anyhow::ensure!(!is_empty, "{} is empty: whatever it held is gone", args.file.display());
     let options = JournalOptions { path: args.file.clone(), ..JournalOptions::default() };
     super::runtime()?.block_on(async {
-        let journal = match Journal::open(options.clone(), Arc::new(SystemClock)) {
-            Ok(journal) => journal,
-            Err(OpenError::InUse { .. }) if !matches!(args.command, JournalCommand::Rebuild) => {
-                return look(&JournalView::beside(&options)?, &args.command, output).await;
+        let journal = match (Journal::open(options.clone(), Arc::new(SystemClock)), &args.command) {
+            (Ok(journal), _) => journal,
+            (Err(OpenError::InUse { .. }), JournalCommand::Look(wish)) => {
+                return look(&JournalView::beside(&options)?, wish, output).await;
             }
-            Err(error) => return Err(error.into()),
+            (Err(error), _) => return Err(error.into()),
         };
         let done = match &args.command {
+            JournalCommand::Look(wish) => look(journal.view(), wish, output).await,
             JournalCommand::Rebuild => rebuild(&journal, output).await,
-            other => look(journal.view(), other, output).await,
         };
         journal.close().await;
         done
     })
 }
 
-/// What needs no more than reading.
-async fn look(view: &JournalView, command: &JournalCommand, output: &Output) -> anyhow::Result<ExitCode> {
-    match command {
-        JournalCommand::Verify => verify(view, output).await,
-        JournalCommand::Show { id } => show(view, id, output).await,
-        JournalCommand::Rebuild => anyhow::bail!("what only reads rebuilds nothing"),
+async fn look(view: &JournalView, wish: &Look, output: &Output) -> anyhow::Result<ExitCode> {
+    match wish {
+        Look::Verify => verify(view, output).await,
+        Look::Show { id } => show(view, id, output).await,
     }
 }
 

@@ -96,7 +96,7 @@ impl Search {
     /// Whether `seen` fits as far as a row without its place tells.
     fn may_fit(&self, seen: &Row) -> bool {
         self.fits_identity(&seen.reference.id, seen.instance_uuid.as_deref(), seen.vm_uid.as_deref())
-            || self.fits_address(seen.ip_address.as_deref())
+            || self.fits_address(seen.ip_address.as_deref().and_then(|text| text.trim().parse().ok()))
             || self.name.as_deref().is_some_and(|name| seen.name.as_deref() == Some(name))
     }
 
@@ -104,12 +104,11 @@ impl Search {
         let in_place = self.folder.as_deref().is_none_or(|folder| seen.folder == folder)
             && self.datacenter.as_deref().is_none_or(|dc| seen.datacenter.as_deref() == Some(dc));
         self.fits_identity(&seen.moid, seen.instance_uuid.as_deref(), seen.vm_uid.as_deref())
-            || self.fits_address(seen.ip_address.as_deref())
+            || self.fits_address(seen.guest_address())
             || (in_place && self.name.as_deref() == Some(&seen.name))
     }
 
-    fn fits_address(&self, seen: Option<&str>) -> bool {
-        let seen = seen.and_then(|text| text.trim().parse::<IpAddr>().ok());
+    fn fits_address(&self, seen: Option<IpAddr>) -> bool {
         seen.is_some_and(|seen| self.ip_addresses.contains(&seen))
     }
 

@@ -107,7 +107,7 @@ fn address_difference(found: &mut Vec<Difference>, spec: &VmSpec, vm: &VmSightin
     let seen = shown(vm.ip_address.as_ref());
     let asked = match spec.nics.first().map(|nic| &nic.address) {
         // Compared as an address: an IPv6 address has several spellings.
-        Some(Address::Static { ip, .. }) if seen.parse() == Ok(*ip) => return,
+        Some(Address::Static { ip, .. }) if vm.guest_address() == Some(*ip) => return,
         Some(Address::Static { ip, .. }) => ip.to_string(),
         Some(Address::Dhcp) | None if vm.ip_address.is_some() => return,
         Some(Address::Dhcp) | None => "an address".to_owned(),

@@ -2,7 +2,6 @@
 //! with what mends it (C1).
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::extra_vars::unsent;
 use super::hold::Finding;
@@ -104,9 +103,7 @@ fn identity_findings(
 fn address_findings(found: &mut Vec<Finding>, spec: &VmSpec, vm_uid: &str, vms: &[VmSighting]) {
     let others = vms.iter().filter(|vm| vm.vm_uid.as_deref() != Some(vm_uid));
     for vm in others {
-        let Some(seen) = vm.ip_address.as_deref().and_then(|text| text.trim().parse::<IpAddr>().ok()) else {
-            continue;
-        };
+        let Some(seen) = vm.guest_address() else { continue };
         let is_here = vm.datacenter.as_ref().is_none_or(|datacenter| *datacenter == spec.datacenter);
         let asked = spec.nics.iter().enumerate().find(|(_, nic)| {
             matches!(nic.address, Address::Static { ip, .. } if ip == seen)

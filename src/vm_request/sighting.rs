@@ -1,6 +1,8 @@
 //! What was seen: one virtual machine as a vCenter showed it at one instant. Plain data in the core's own
 //! words; the vCenter client converts into it by hand.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,14 @@ pub struct VmSighting {
     pub ip_address: Option<String>,
     /// `guest.hostName`.
     pub guest_hostname: Option<String>,
+}
+
+impl VmSighting {
+    /// The guest's first address; `None` as long as there is none that can be read.
+    #[must_use]
+    pub fn guest_address(&self) -> Option<IpAddr> {
+        self.ip_address.as_deref()?.trim().parse().ok()
+    }
 }
 
 /// The power state as vSphere spells it.

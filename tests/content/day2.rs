@@ -98,7 +98,10 @@ fn power_is_given_once_and_a_restart_every_time() {
     for _ in 0..2 {
         assert!(bench.passes("vm_power", &restart).changed > 0, "a restart is one every time");
     }
-    bench.passes("vm_power", &asking(json!({"vm_power_state": "shut_down", "vm_power_may_force": true})));
+    bench.passes_twice(
+        "vm_power",
+        &asking(json!({"vm_power_state": "shut_down", "vm_power_may_force": true})),
+    );
     assert_eq!(power(&bench), "poweredOff");
     wants_finding(
         &bench.fails("vm_power", &asking(json!({"vm_power_state": "sleep"}))),
@@ -131,8 +134,9 @@ fn a_vm_is_resized_hot_and_cold() {
         "-cpu-hot-add-enabled=true",
         "-memory-hot-add-enabled=true",
     ]);
-    let told =
-        bench.passes("vm_resize", &asking(json!({"vm_cpu": 8, "vm_memory": 16384}))).artifact("vm_resize");
+    let told = bench
+        .passes_twice("vm_resize", &asking(json!({"vm_cpu": 8, "vm_memory": 16384})))
+        .artifact("vm_resize");
     assert_eq!(told["data"]["restarted"], false);
     assert_eq!((size(&bench), power(&bench).as_str()), ((8, 16384), "poweredOn"));
     assert_eq!(bench.requests("PowerOffVM_Task").len(), 1);
@@ -141,7 +145,7 @@ fn a_vm_is_resized_hot_and_cold() {
     let less = json!({"vm_cpu": null, "vm_memory": 8192});
     wants_finding(&bench.fails("vm_resize", &asking(less.clone())), "vm_resize", "resize_needs_restart");
     bench.vcsim.endpoint.govc(&["vm.power", "-off", VM]);
-    bench.passes("vm_resize", &asking(less));
+    bench.passes_twice("vm_resize", &asking(less));
     assert_eq!((size(&bench), power(&bench).as_str()), ((8, 8192), "poweredOff"));
 }
 
@@ -152,7 +156,7 @@ fn a_snapshot_is_taken_reverted_to_and_removed() {
     wants_finding(&bench.fails("vm_snapshot", &act("revert")), "vm_snapshot", "snapshot_missing");
     let made = bench.passes_twice("vm_snapshot", &act("create")).artifact("vm_snapshot");
     assert_eq!(made["data"]["snapshots"][0]["name"], "before");
-    let listed = bench.passes("vm_snapshot", &asking(json!({"vm_snapshot_action": "list"})));
+    let listed = bench.passes_twice("vm_snapshot", &asking(json!({"vm_snapshot_action": "list"})));
     assert_eq!(
         (listed.changed, listed.artifact("vm_snapshot")["data"]["snapshots"].as_array().unwrap().len()),
         (0, 1)
@@ -165,7 +169,7 @@ fn a_snapshot_is_taken_reverted_to_and_removed() {
     assert_eq!(extra_config(&bench, "guestinfo.causeway.vm_uid"), VM_UID);
     assert_eq!(extra_config(&bench, "guestinfo.causeway.reverted"), format!("{EXECUTION_ID} before"));
     let later = with(act("revert"), json!({"execution_id": "req_01m7yhx300000000000000001b"}));
-    bench.passes("vm_snapshot", &later);
+    bench.passes_twice("vm_snapshot", &later);
     assert_eq!(bench.requests("RevertToSnapshot_Task").len(), 2);
 
     let gone = bench.passes_twice("vm_snapshot", &act("remove")).artifact("vm_snapshot");

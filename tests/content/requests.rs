@@ -83,7 +83,8 @@ fn cloud_init_is_told_name_address_user_and_key() {
     let error = waiting.artifact("vm_provision")["data"]["error"].as_str().unwrap_or_default().to_owned();
     assert!(error.starts_with("address_missing: ") && error.contains("asked for 10.10.20.17"), "{error}");
     assert_eq!(waiting.artifact("vm_provision")["task"]["retry_count"], 0, "no retry mends it");
-    bench.passes("vm_provision", &with(vars, json!({"vm_wait_for_address_secs": 0})));
+    let again = bench.passes("vm_provision", &with(vars, json!({"vm_wait_for_address_secs": 0})));
+    assert_eq!(again.changed, 0, "the VM is there, and on: {}", again.output);
     assert!(!clone_request(&bench).contains("<customization>"), "cloud-init does it alone");
     let vm = bench.vm("prod/web01");
     let options = vm["config"]["extraConfig"].as_array().unwrap();

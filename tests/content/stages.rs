@@ -76,7 +76,7 @@ fn stages_run_alone_and_in_any_order() {
         {"disk_name": "log", "disk_size": 20, "disk_type": "thin"},
         {"disk_name": "backup", "disk_size": 5, "disk_type": "thick"},
     ]);
-    bench.passes("storage_configuration", &with(launch(), json!({"vm_disk": more})));
+    bench.passes_twice("storage_configuration", &with(launch(), json!({"vm_disk": more})));
     assert_eq!(disks_gib(&bench, "prod/web01"), [20, 60, 20, 5]);
     // The VM was made by other means, and has an address of the simulator's.
     let anywhere = json!({"vm_ip_address": null, "vm_nic": [{"network_name": "prod-app"}, {"network_name": "prod-db"}], "vm_disk": more});

@@ -77,12 +77,8 @@ fn below(world: &World, call: &Call<'_>, kind: Kind, id: Id, name: &str) -> Resu
             let row = rows.job_templates.get(&id).ok_or(Refusal::NotFound(kind.model()))?;
             Reply::json(200, &call.show(world, true).job_launch_facts(row))
         }
-        (Kind::WorkflowJobTemplate, "survey_spec") => {
-            let survey = rows.workflow_job_templates.get(&id).and_then(|row| row.survey.as_ref());
-            Reply::json(200, &survey.map_or(json!({}), |survey| survey.to_json()))
-        }
-        (Kind::JobTemplate, "survey_spec") => {
-            let survey = rows.job_templates.get(&id).and_then(|row| row.survey.as_ref());
+        (Kind::WorkflowJobTemplate | Kind::JobTemplate, "survey_spec") => {
+            let survey = world.controller.survey(id);
             Reply::json(200, &survey.map_or(json!({}), |survey| survey.to_json()))
         }
         (Kind::WorkflowJob, "cancel") => {

@@ -150,11 +150,7 @@ pub(super) fn post(
     match (kind, name) {
         (Kind::WorkflowJobTemplate | Kind::JobTemplate, "survey_spec") => {
             let survey = Survey::parse(body).map_err(|error| Refusal::Invalid(json!({ "error": error })))?;
-            if kind == Kind::JobTemplate {
-                c.edit_job_template(id, |row| row.survey = Some(survey));
-            } else {
-                c.edit_workflow_job_template(id, |row| row.survey = Some(survey));
-            }
+            c.set_survey(id, Some(survey));
             Ok(Reply::empty(200))
         }
         (Kind::WorkflowJobTemplate, "workflow_nodes") => {

@@ -32,13 +32,9 @@ pub(super) fn write(
         ("POST", Route::List(kind)) => create(world, call, kind, body),
         ("POST", Route::Below(kind, id, name)) => post_below(world, call, (kind, id, name), body),
         ("DELETE", Route::Detail(kind, id)) => delete(world, call, kind, id),
-        ("DELETE", Route::Below(kind @ (Kind::WorkflowJobTemplate | Kind::JobTemplate), id, _)) => {
+        ("DELETE", Route::Below(Kind::WorkflowJobTemplate | Kind::JobTemplate, id, _)) => {
             administrator(world, call)?;
-            if kind == Kind::JobTemplate {
-                world.controller.edit_job_template(id, |row| row.survey = None);
-            } else {
-                world.controller.edit_workflow_job_template(id, |row| row.survey = None);
-            }
+            world.controller.set_survey(id, None);
             Ok(Reply::json(200, &json!({})))
         }
         (method, Route::Detail(kind, id)) => edit(world, call, kind, id, (method == "PUT", body)),

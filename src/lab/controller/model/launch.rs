@@ -15,6 +15,7 @@ use super::rows::{
     AskOnLaunch, Id, Job, Prompts, Scope, TemplateNode, WorkflowJob, WorkflowJobNode, WorkflowJobTemplate,
 };
 use super::status::{LaunchType, Status};
+use super::survey::Survey;
 use super::variables::parse_extra_vars;
 use super::{Controller, Due, Pass, Table, after};
 
@@ -56,15 +57,16 @@ impl Controller {
         if caller.scope == Scope::Read || !self.starts_workflow_template(caller.user, template) {
             return Err(Refusal::forbidden());
         }
-        let (prompts, labels) = self.checked_prompts(caller, (row.ask, &asked_variables(&row)), body)?;
+        let (prompts, labels) =
+            self.checked_prompts(caller, (row.ask, &asked_variables(row.survey_on())), body)?;
         let sent = workflow_variables(&row, body)?;
         let mut extra_vars = row.extra_vars.clone();
-        let survey = row.survey.as_ref().filter(|_| row.survey_enabled);
+        let survey = row.survey_on();
         if let Some(survey) = survey {
             extra_vars.extend(survey.defaults(&sent));
         }
         extra_vars.extend(sent);
-        let passwords = survey.map(super::survey::Survey::passwords).unwrap_or_default();
+        let passwords = survey.map(Survey::passwords).unwrap_or_default();
         let job = WorkflowJob {
             id: self.next_id(Table::UnifiedJob),
             name: row.name.clone(),
@@ -220,15 +222,10 @@ impl Controller {
             }
         }
         let mut extra_vars = row.extra_vars.clone();
-        let mut asked = BTreeSet::new();
-        if let Some(survey) = row.survey_on() {
-            let faults = survey.faults(&sent);
-            if !faults.is_empty() {
-                return Err(Refusal::Invalid(json!({"variables_needed_to_start": faults})));
-            }
-            extra_vars.extend(survey.defaults(&sent));
-            asked.extend(survey.questions.iter().map(|question| question.variable.clone()));
-        }
+        let survey = row.survey_on();
+        answers_pass(survey, &sent)?;
+        extra_vars.extend(survey.map(|survey| survey.defaults(&sent)).unwrap_or_default());
+        let asked = asked_variables(survey);
         let (taken, ignored): (Map<_, _>, Map<_, _>) =
             sent.into_iter().partition(|(name, _)| row.ask.variables || asked.contains(name));
         extra_vars.extend(taken);
@@ -246,7 +243,7 @@ impl Controller {
         let mut job =
             self.new_job(template, extra_vars, origin, now).ok_or(Refusal::NotFound("JobTemplate"))?;
         job.prompts = prompts(inventory, &kept);
-        job.survey_passwords = row.survey_on().map(super::survey::Survey::passwords).unwrap_or_default();
+        job.survey_passwords = survey.map(Survey::passwords).unwrap_or_default();
         let id = job.id;
         self.rows.jobs.insert(id, job);
         self.schedule_pass(Pass::TaskManager, after(now, self.tempo.task_manager_ms));
@@ -302,25 +299,27 @@ pub(super) struct JobOrigin {
 /// Variables of a workflow launch: survey answers always, others only where the template asks for them.
 fn workflow_variables(row: &WorkflowJobTemplate, body: &LaunchBody) -> Result<Map<String, Value>, Refusal> {
     let sent = parse_extra_vars(body.get("extra_vars")).map_err(|e| Refusal::field("extra_vars", e))?;
-    let survey = row.survey.as_ref().filter(|_| row.survey_enabled);
-    if let Some(survey) = survey {
-        let faults = survey.faults(&sent);
-        if !faults.is_empty() {
-            return Err(Refusal::Invalid(json!({"variables_needed_to_start": faults})));
-        }
-    }
+    answers_pass(row.survey_on(), &sent)?;
     if !row.ask.variables
-        && let Some((key, message)) = rejected_variables(&sent, &asked_variables(row))
+        && let Some((key, message)) = rejected_variables(&sent, &asked_variables(row.survey_on()))
     {
         return Err(Refusal::Invalid(json!({ key: message })));
     }
     Ok(sent)
 }
 
+/// Refuses answers that an enabled survey does not take, all of them at once.
+fn answers_pass(survey: Option<&Survey>, sent: &Map<String, Value>) -> Result<(), Refusal> {
+    let faults = survey.map(|survey| survey.faults(sent)).unwrap_or_default();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(json!({"variables_needed_to_start": faults})))
+}
+
 /// The variables that an enabled survey asks for.
-fn asked_variables(row: &WorkflowJobTemplate) -> BTreeSet<String> {
-    let survey = row.survey.iter().filter(|_| row.survey_enabled);
-    survey.flat_map(|s| s.questions.iter().map(|q| q.variable.clone())).collect()
+fn asked_variables(survey: Option<&Survey>) -> BTreeSet<String> {
+    survey.into_iter().flat_map(|s| s.questions.iter().map(|q| q.variable.clone())).collect()
 }
 
 fn rejected_variables(sent: &Map<String, Value>, asked: &BTreeSet<String>) -> Option<(String, Value)> {

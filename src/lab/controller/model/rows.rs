@@ -148,6 +148,14 @@ impl JobTemplate {
     }
 }
 
+impl WorkflowJobTemplate {
+    /// The survey, while it is on.
+    #[must_use]
+    pub fn survey_on(&self) -> Option<&Survey> {
+        self.survey.as_ref().filter(|_| self.survey_enabled)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct WorkflowJobTemplate {
     pub id: Id,

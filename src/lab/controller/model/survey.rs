@@ -1,9 +1,11 @@
-//! Surveys: the questions of a workflow job template and the controller's verdict on the answers
+//! Surveys: the questions of a job template or workflow job template and the controller's verdict on the answers
 //! (CONTRACT.md §3.2, MEASURED 6). All faults are reported at once, under one key.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+
+use super::{Controller, Id};
 
 /// The questions a launch must answer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -111,6 +113,24 @@ impl Survey {
     pub fn defaults(&self, answers: &Map<String, Value>) -> Map<String, Value> {
         let open = self.questions.iter().filter(|q| !answers.contains_key(&q.variable) && q.has_default());
         open.map(|q| (q.variable.clone(), q.default.clone())).collect()
+    }
+}
+
+impl Controller {
+    /// The survey of a template of either kind: they share one sequence of ids.
+    #[must_use]
+    pub fn survey(&self, template: Id) -> Option<&Survey> {
+        let of_job = self.rows.job_templates.get(&template).and_then(|row| row.survey.as_ref());
+        of_job.or_else(|| self.rows.workflow_job_templates.get(&template).and_then(|row| row.survey.as_ref()))
+    }
+
+    /// Gives a template of either kind another survey, or none; nothing happens for an unknown one.
+    pub fn set_survey(&mut self, template: Id, survey: Option<Survey>) {
+        if let Some(row) = self.rows.job_templates.get_mut(&template) {
+            row.survey = survey;
+        } else if let Some(row) = self.rows.workflow_job_templates.get_mut(&template) {
+            row.survey = survey;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::super::model::Id;
 use super::super::super::model::filed::Holder;
 use super::super::super::model::rows::{AskOnLaunch, JobTemplate, WorkflowJobTemplate};
 use super::super::super::model::setup::variables_text;
+use super::super::super::model::survey::Survey;
 use super::super::kind::Kind;
 use super::super::roles::object_roles;
 use super::{Show, object, time, time_or_null};
@@ -246,8 +247,7 @@ impl Show<'_> {
     /// `GET workflow_job_templates/N/launch/`.
     #[must_use]
     pub fn workflow_launch_facts(&self, row: &WorkflowJobTemplate) -> Value {
-        let survey = row.survey.as_ref().filter(|_| row.survey_enabled);
-        let needed = survey.map(super::super::super::model::survey::Survey::needed).unwrap_or_default();
+        let needed = row.survey_on().map(Survey::needed).unwrap_or_default();
         let nodes = self.controller.rows.template_nodes.values();
         let missing: Vec<Id> = nodes
             .filter(|node| node.workflow_job_template == row.id)
@@ -272,8 +272,7 @@ impl Show<'_> {
     #[must_use]
     pub fn job_launch_facts(&self, row: &JobTemplate) -> Value {
         let inventory = row.inventory.and_then(|id| self.controller.rows.inventories.get(&id));
-        let needed =
-            row.survey_on().map(super::super::super::model::survey::Survey::needed).unwrap_or_default();
+        let needed = row.survey_on().map(Survey::needed).unwrap_or_default();
         let mut shown = object(ask_flags(row.ask));
         shown.extend(never_prompted());
         let facts = json!({
