@@ -4,6 +4,9 @@ use super::inventory::Tree;
 use super::xml::Element;
 use crate::vm_request::sighting::{DiskSighting, NicSighting};
 
+/// vSphere makes no chain of more than 32 snapshots; a longer one is read up to here.
+const BACKINGS_MAX: usize = 64;
+
 /// A network adapter whose network is still a reference.
 #[derive(Debug)]
 pub(super) struct Nic {
@@ -93,7 +96,14 @@ pub(super) fn read_disk(device: &Element<'_>) -> Option<DiskSighting> {
         },
         thin: backing.and_then(|b| b.text_of("thinProvisioned")).map(|t| matches!(t, "true" | "1")),
         file: backing.and_then(|b| b.text_of("fileName")).map(str::to_owned),
+        base_file: backing.and_then(base_file),
     })
+}
+
+/// The file at the end of the chain of parents, which snapshots make longer.
+fn base_file(backing: &Element<'_>) -> Option<String> {
+    let chain = std::iter::successors(Some(backing), |one| one.child("parent"));
+    chain.take(BACKINGS_MAX).last()?.text_of("fileName").map(str::to_owned)
 }
 
 fn label(device: &Element<'_>) -> String {

@@ -145,6 +145,10 @@ impl Row {
             disks: self.disks,
             ip_address: self.ip_address,
             guest_hostname: self.guest_hostname,
+            firmware: None,
+            connection: None,
+            snapshots: Vec::new(),
+            custom_values: std::collections::BTreeMap::new(),
         })
     }
 }

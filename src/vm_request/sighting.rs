@@ -1,6 +1,7 @@
 //! What was seen: one virtual machine as a vCenter showed it at one instant. Plain data in the core's own
 //! words; the vCenter client converts into it by hand.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -50,6 +51,18 @@ pub struct VmSighting {
     pub ip_address: Option<String>,
     /// `guest.hostName`.
     pub guest_hostname: Option<String>,
+    /// `config.firmware`: `bios` or `efi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// `runtime.connectionState`. Anything but `connected` means that what is told of the VM may be old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// Names of all snapshots of the VM's tree, parents before children.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<String>,
+    /// Custom attributes by name (`customValue`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_values: BTreeMap<String, String>,
 }
 
 impl VmSighting {
@@ -99,4 +112,8 @@ pub struct DiskSighting {
     pub thin: Option<bool>,
     /// Datastore path of the backing file, e.g. `[LocalDS_0] web01/web01.vmdk`.
     pub file: Option<String>,
+    /// The first file of the backing's chain: what the disk is called without its snapshots. Backups that make
+    /// snapshots change `file` every night and leave this as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_file: Option<String>,
 }

@@ -247,6 +247,10 @@ pub(super) fn forged_end(state: &State, status: RunStatus, now: Timestamp) -> Ve
         disks: Vec::new(),
         ip_address: None,
         guest_hostname: None,
+        firmware: None,
+        connection: None,
+        snapshots: Vec::new(),
+        custom_values: std::collections::BTreeMap::new(),
     };
     vec![judged, Event::Verified(Box::new(Verified { vm, host: 1, at: now }))]
 }

@@ -1,7 +1,7 @@
 //! How vCenter's model is looked at: as the bridge's client sees it, and independently of the bridge's own
 //! comparison, for the invariant that nothing is done that vCenter does not show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -39,6 +39,7 @@ fn sighting(vsphere: &Vsphere, vm: &Vm, now: Timestamp) -> VmSighting {
         capacity_mib: disk.capacity_gib * 1_024,
         thin: Some(disk.thin),
         file: Some(disk.file.clone()),
+        base_file: Some(disk.file.clone()),
     });
     VmSighting {
         seen_at: now,
@@ -60,6 +61,10 @@ fn sighting(vsphere: &Vsphere, vm: &Vm, now: Timestamp) -> VmSighting {
         disks: disks.collect(),
         ip_address: vm.reported_ip().map(str::to_owned),
         guest_hostname: vm.reported_hostname().map(str::to_owned),
+        firmware: None,
+        connection: Some("connected".to_owned()),
+        snapshots: Vec::new(),
+        custom_values: BTreeMap::new(),
     }
 }
 

@@ -75,6 +75,7 @@ pub fn vm() -> VmSighting {
         capacity_mib,
         thin: Some(true),
         file: None,
+        base_file: None,
     };
     VmSighting {
         seen_at: start(),
@@ -103,6 +104,10 @@ pub fn vm() -> VmSighting {
         disks: vec![disk(2000, 40 * 1024), disk(2001, 200 * 1024)],
         ip_address: Some("10.10.20.17".into()),
         guest_hostname: Some("web01".into()),
+        firmware: Some("bios".into()),
+        connection: Some("connected".into()),
+        snapshots: Vec::new(),
+        custom_values: std::collections::BTreeMap::new(),
     }
 }
 
