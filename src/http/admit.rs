@@ -180,7 +180,7 @@ async fn known(state: &AppState, id: RequestId) -> Result<Outcome, Problem> {
         return Err(Problem::internal(&"a key leads to a request that is not there"));
     };
     Ok(match known.origin {
-        Origin::Received(_) => Outcome::Seen { id, phase: known.phase },
+        Origin::Received(_) | Origin::Adopted(_) => Outcome::Seen { id, phase: known.phase },
         Origin::Rejected(rejected) => Outcome::Rejected { id, violations: rejected.violations },
     })
 }

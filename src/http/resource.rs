@@ -12,12 +12,9 @@ use crate::vm_request::{Phase, State};
 pub(super) fn of(state: &State) -> Value {
     let href = request_href(&state.id);
     let received = state.received();
-    let (source, ticket) = match &state.origin {
-        Origin::Received(received) => (&received.source, &received.ticket),
-        Origin::Rejected(rejected) => (&rejected.source, &rejected.ticket),
-    };
+    let (source, ticket) = state.came_from();
     let violations = match &state.origin {
-        Origin::Received(_) => None,
+        Origin::Received(_) | Origin::Adopted(_) => None,
         Origin::Rejected(rejected) => Some(&rejected.violations),
     };
     json!({

@@ -109,6 +109,7 @@ impl Draft {
                 spec,
                 vm_uid: id.vm_uid(),
                 traceparent,
+                remedies: None,
             })),
             Err(violations) => Event::Rejected(Rejected { source, ticket, body_sha256, violations }),
         }

@@ -9,8 +9,10 @@ use super::chain::{self, Hash, OpenCheckpoint};
 use super::error::{AdmitError, AppendError};
 use super::lanes::Work;
 use super::projection;
+use super::sightings;
+use super::vms;
 use super::write::{AdmissionRows, Admitted, AppendRows, Appended, EventRow, KeyRow, SeenBy};
-use crate::vm_request::RequestId;
+use crate::vm_request::{Phase, RequestId};
 
 /// The writer's statements, prepared once.
 pub(super) struct Statements<'c> {
@@ -23,9 +25,12 @@ pub(super) struct Statements<'c> {
     insert_event: Statement<'c>,
     insert_request: Statement<'c>,
     update_request: Statement<'c>,
+    put_vm: Statement<'c>,
+    drop_vm: Statement<'c>,
     insert_checkpoint: Statement<'c>,
     purge_look: Statement<'c>,
     purge: Statement<'c>,
+    sightings: sightings::Statements<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -48,12 +53,15 @@ impl<'c> Statements<'c> {
             )?,
             insert_request: connection.prepare(projection::INSERT)?,
             update_request: connection.prepare(projection::UPDATE)?,
+            put_vm: connection.prepare(vms::INSERT)?,
+            drop_vm: connection.prepare(vms::DELETE)?,
             insert_checkpoint: connection
                 .prepare("INSERT INTO checkpoints (position, at, hash) VALUES (?1, ?2, ?3)")?,
             purge_look: connection.prepare(
                 "SELECT kind, key, expires_at FROM keys WHERE (kind, key) > (?1, ?2) ORDER BY kind, key LIMIT ?3",
             )?,
             purge: connection.prepare("DELETE FROM keys WHERE kind = ?1 AND key = ?2")?,
+            sightings: sightings::Statements::prepare(connection)?,
         })
     }
 }
@@ -100,6 +108,7 @@ pub(super) fn write(
             match work {
                 Work::Admit(ask) => ask.outcome = Some(admit(statements, &mut next, &ask.rows)?),
                 Work::Append(ask) => ask.outcome = Some(append(statements, &mut next, &ask.rows)?),
+                Work::See(ask) => ask.outcome = Some(Ok(statements.sightings.write(&ask.rows)?)),
             }
         }
         if next.checkpoint.events() >= chores.checkpoint_every_events {
@@ -172,6 +181,9 @@ fn admit(
         sql(rows.events.len() as u64),
         &head_hash,
     )?;
+    if let Some(line) = &rows.summary.vm {
+        vms::insert(&mut statements.put_vm, line)?;
+    }
     for key in &rows.keys {
         statements.put_key.execute(params![key.kind, key.key, id, key.body_sha256, key.expires_at])?;
     }
@@ -223,6 +235,11 @@ fn append(
         insert_event(statements, tip, id, seq, rows.at_micros, event, &hash)?;
     }
     projection::update(&mut statements.update_request, &rows.summary, sql(seq), &hash)?;
+    match &rows.summary.vm {
+        Some(line) => vms::insert(&mut statements.put_vm, line)?,
+        None if rows.summary.phase == Phase::Done => drop(statements.drop_vm.execute([id])?),
+        None => {}
+    }
     Ok(Ok(Appended { head_seq: seq, position: tip.position }))
 }
 

@@ -62,6 +62,17 @@ impl From<rusqlite::Error> for StorageError {
     }
 }
 
+/// Why a sighting was not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SeeError {
+    /// The journal was closed.
+    #[error("the journal is closed")]
+    Closed,
+    /// SQLite or the disk refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
 /// Why a request was not admitted. Nothing of it is in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdmitError {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::error::{AdmitError, AppendError, StorageError};
+use super::error::{AdmitError, AppendError, SeeError, StorageError};
 use super::rebuild::{RebuildError, RebuildReport};
+use super::sightings::SightingRows;
 use super::write::{AdmissionRows, Admitted, AppendRows, Appended};
 
 /// Where an answer goes. Nobody may be there any more; the write happens all the same.
@@ -32,6 +33,7 @@ impl<R, T, E> Ask<R, T, E> {
 pub(super) enum Work {
     Admit(Box<Ask<AdmissionRows, Admitted, AdmitError>>),
     Append(Box<Ask<AppendRows, Appended, AppendError>>),
+    See(Box<Ask<SightingRows, (), SeeError>>),
 }
 
 impl Work {
@@ -40,6 +42,7 @@ impl Work {
         match self {
             Self::Admit(ask) => ask.tell(AdmitError::Closed),
             Self::Append(ask) => ask.tell(AppendError::Closed),
+            Self::See(ask) => ask.tell(SeeError::Closed),
         }
     }
 
@@ -54,6 +57,10 @@ impl Work {
                 ask.outcome = None;
                 ask.tell(AppendError::Storage(error.clone()));
             }
+            Self::See(mut ask) => {
+                ask.outcome = None;
+                ask.tell(SeeError::Storage(error.clone()));
+            }
         }
     }
 
@@ -61,6 +68,7 @@ impl Work {
         match self {
             Self::Admit(ask) => ask.rows.bytes(),
             Self::Append(ask) => ask.rows.bytes(),
+            Self::See(ask) => ask.rows.bytes(),
         }
     }
 }

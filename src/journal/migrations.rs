@@ -15,8 +15,10 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order.
-pub(super) const MIGRATIONS: [Migration; 1] =
-    [Migration { version: 1, sql: include_str!("migrations/0001_first.sql") }];
+pub(super) const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, sql: include_str!("migrations/0001_first.sql") },
+    Migration { version: 2, sql: include_str!("migrations/0002_vms.sql") },
+];
 
 /// The projection in its present shape; changes nothing where it stands already.
 pub(super) const PROJECTION: &str = include_str!("migrations/projection.sql");
@@ -55,8 +57,10 @@ mod tests {
     use super::*;
 
     /// SHA-256 of every migration that was ever released. Lines are only added.
-    const RELEASED: [(i64, &str); 1] =
-        [(1, "ae5218dfa4ef0bdf86d727ff288a8485c300ce8e7c02f349f9869a5c73799e01")];
+    const RELEASED: [(i64, &str); 2] = [
+        (1, "ae5218dfa4ef0bdf86d727ff288a8485c300ce8e7c02f349f9869a5c73799e01"),
+        (2, "b6668278eb6b54d20747b9871ad2601f8457eaf4a1c5a52057192447911dc4e2"),
+    ];
 
     fn sample(version: i64) -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/journal/{version:04}_sample.sql"))

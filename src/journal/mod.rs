@@ -25,8 +25,10 @@ mod projection;
 mod read;
 mod readers;
 mod rebuild;
+mod sightings;
 mod verify;
 mod view;
+mod vms;
 mod write;
 mod write_back;
 mod writer;
@@ -37,11 +39,12 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 pub use chain::Hash;
-pub use error::{AdmitError, AppendError, OpenError, ReadError, StorageError};
+pub use error::{AdmitError, AppendError, OpenError, ReadError, SeeError, StorageError};
 pub use options::{JournalOptions, JournalStats};
 pub use page::{PAGE_MAX, Page, PageQuery};
 pub use read::{Loaded, Recorded};
 pub use rebuild::{RebuildError, RebuildReport};
+pub use sightings::{RegisterQuery, RegisterRow, SIGHTINGS_MAX, SeenHost, SeenVm, Sightings};
 pub use verify::{CheckpointHead, FAULTS_MAX, Fault, FaultKind, VerifyReport};
 pub use view::JournalView;
 pub use write::{Admission, AdmissionKeys, Admitted, Append, Appended, IdempotencyKey, SeenBy, journal_time};
@@ -49,6 +52,7 @@ pub use write::{Admission, AdmissionKeys, Admitted, Append, Appended, Idempotenc
 use crate::clock::SharedClock;
 use crate::vm_request::{Phase, RequestId, State, Summary};
 use lanes::{Ask, Lanes, Order, Refused, Work};
+use sightings::SightingRows;
 use write::{AdmissionRows, AppendRows};
 use write_back::WriteBack;
 use writer::{Counters, Writer};
@@ -140,6 +144,21 @@ impl Journal {
         let work = Work::Append(Box::new(ask));
         self.shared.lanes.push_reconciler(work).await.map_err(|_| AppendError::Closed)?;
         answered.await.map_err(|_| AppendError::Closed)?
+    }
+
+    /// Replaces what was last seen of VMs and hosts. Waits for room; goes before admissions.
+    ///
+    /// # Errors
+    /// [`SeeError`]; nothing was written then.
+    pub async fn see(&self, sightings: Sightings) -> Result<(), SeeError> {
+        if sightings.is_empty() {
+            return Ok(());
+        }
+        let rows = SightingRows::prepare(sightings).map_err(|error| StorageError::new(&error.to_string()))?;
+        let (answer, answered) = oneshot::channel();
+        let work = Work::See(Box::new(Ask { rows, answer, outcome: None }));
+        self.shared.lanes.push_reconciler(work).await.map_err(|_| SeeError::Closed)?;
+        answered.await.map_err(|_| SeeError::Closed)?
     }
 
     /// The request's state and events; `None` when there is no such request.

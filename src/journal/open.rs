@@ -173,7 +173,16 @@ fn bring_up_to_date(path: &Path, connection: &mut Connection) -> Result<(), Open
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of_sqlite)?;
     migrations::apply(&transaction, LATEST).map_err(of_sqlite)?;
-    let has_projection = transaction.table_exists(None, "requests").map_err(of_sqlite)?;
+    let mut has_projection = true;
+    for table in ["requests", "vms"] {
+        has_projection &= transaction.table_exists(None, table).map_err(of_sqlite)?;
+    }
+    if !has_projection {
+        // Both are filled by one replay.
+        transaction
+            .execute_batch("DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS vms")
+            .map_err(of_sqlite)?;
+    }
     transaction.execute_batch(migrations::PROJECTION).map_err(of_sqlite)?;
     if !has_projection {
         rebuild::fill(&transaction)

@@ -94,7 +94,7 @@ fn select(query: &PageQuery, limit: usize) -> Result<(String, Vec<Value>), ReadE
     Ok((statement, values))
 }
 
-fn escape_like(text: &str) -> String {
+pub(super) fn escape_like(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 

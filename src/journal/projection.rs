@@ -99,5 +99,6 @@ pub(super) fn read(row: &Row<'_>) -> Result<Summary, ReadError> {
         updated_at: time(11)?,
         is_active: row.get(12)?,
         place_key: row.get(13)?,
+        vm: None, // stands in a table of its own
     })
 }

@@ -7,6 +7,7 @@ use super::chain::Hash;
 use super::error::StorageError;
 use super::projection;
 use super::read::{EVENT_COLUMNS, RawEvent};
+use super::vms;
 use crate::vm_request::{RequestId, State, Summary};
 
 /// What a rebuild went through.
@@ -40,7 +41,7 @@ impl From<rusqlite::Error> for RebuildError {
 /// meanwhile.
 pub(super) fn run(connection: &Connection) -> Result<RebuildReport, RebuildError> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    transaction.execute("DELETE FROM requests", [])?;
+    transaction.execute_batch("DELETE FROM requests; DELETE FROM vms")?;
     let report = fill(&transaction)?;
     transaction.commit()?;
     Ok(report)
@@ -48,7 +49,8 @@ pub(super) fn run(connection: &Connection) -> Result<RebuildReport, RebuildError
 
 /// Fills the empty projection.
 pub(super) fn fill(connection: &Connection) -> Result<RebuildReport, RebuildError> {
-    let mut insert = connection.prepare(projection::INSERT)?;
+    let mut insert =
+        Inserts { request: connection.prepare(projection::INSERT)?, vm: connection.prepare(vms::INSERT)? };
     let mut statement =
         connection.prepare(&format!("SELECT {EVENT_COLUMNS} FROM events ORDER BY request_id, seq"))?;
     let mut rows = statement.query([])?;
@@ -86,8 +88,17 @@ pub(super) fn fold(before: Option<State>, raw: &RawEvent) -> Result<State, Strin
     Ok(state)
 }
 
-fn finish(open: Option<(State, Hash)>, insert: &mut Statement<'_>) -> Result<u64, RebuildError> {
+struct Inserts<'c> {
+    request: Statement<'c>,
+    vm: Statement<'c>,
+}
+
+fn finish(open: Option<(State, Hash)>, insert: &mut Inserts<'_>) -> Result<u64, RebuildError> {
     let Some((state, hash)) = open else { return Ok(0) };
-    projection::insert(insert, &Summary::of(&state), sql(state.seq), &hash)?;
+    let summary = Summary::of(&state);
+    projection::insert(&mut insert.request, &summary, sql(state.seq), &hash)?;
+    if let Some(line) = &summary.vm {
+        vms::insert(&mut insert.vm, line)?;
+    }
     Ok(1)
 }

@@ -15,6 +15,7 @@ use super::open;
 use super::projection;
 use super::read::{EVENT_COLUMNS, RawEvent};
 use super::rebuild;
+use super::vms;
 use crate::vm_request::{State, Summary};
 
 /// Faults that are listed; all are counted.
@@ -215,7 +216,10 @@ fn finish(connection: &Connection, walk: Option<Walk>, report: &mut VerifyReport
             let head: (i64, Hash) = (row.get("head_seq")?, row.get("head_hash")?);
             let is_head = unsigned(head.0) == walk.seq && head.1 == walk.hash;
             let columns = match projection::read(row) {
-                Ok(line) => differing_columns(&line, &Summary::of(&state), is_head),
+                Ok(mut line) => {
+                    line.vm = vms::of(connection, &line.id)?.map(Box::new);
+                    differing_columns(&line, &Summary::of(&state), is_head)
+                }
                 Err(_) => vec!["all: the line cannot be read"],
             };
             (!columns.is_empty()).then_some(FaultKind::LineDiffers { columns })
@@ -242,6 +246,7 @@ fn differing_columns(found: &Summary, told: &Summary, is_head: bool) -> Vec<&'st
         ("updated_at", found.updated_at == told.updated_at),
         ("is_active", found.is_active == told.is_active),
         ("place_key", found.place_key == told.place_key),
+        ("vm", found.vm == told.vm),
         ("head", is_head),
     ];
     let columns: Vec<&'static str> =

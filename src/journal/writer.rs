@@ -182,7 +182,7 @@ impl Shared<'_> {
         for work in failed.batch {
             let is_taken = match &work {
                 Work::Admit(ask) => batch::exists(statements, &ask.rows.summary.id).unwrap_or(false),
-                Work::Append(_) => false,
+                Work::Append(_) | Work::See(_) => false,
             };
             match work {
                 Work::Admit(mut ask) if is_taken => {

@@ -11,9 +11,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::hold::{Difference, Finding, LeftBehind};
+use super::ids::RequestId;
 use super::spec::{Ticket, VmSpec};
 use super::stage::{Stage, StageRecord};
 use super::violation::Violation;
+use super::watch::{DriftAccepted, DriftFound, DriftIgnored, Handled, Lease, Pause};
 
 /// A fact about one request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,48 +30,92 @@ pub enum Event {
     /// A person refused to approve it.
     Denied(ByPerson),
     /// Controller and vCenter were looked at before attempt `attempt_no`; no findings means that it may start.
-    PreflightDone { attempt_no: u32, findings: Vec<Finding> },
+    PreflightDone {
+        attempt_no: u32,
+        findings: Vec<Finding>,
+    },
     /// An attempt was decided. Durable before anything of it leaves the house.
     LaunchIntended(LaunchIntended),
     /// The claim names this attempt, and no holder yet.
-    ClaimWritten { attempt_no: u32, claim_host: i64 },
+    ClaimWritten {
+        attempt_no: u32,
+        claim_host: i64,
+    },
     /// The claims inventory already held this number or a higher one; or, once a run is known, the claim was found
     /// to be somebody else's before the run could be recorded in it.
-    ClaimFoundAhead { attempt_no: u32, found_attempt_no: u32 },
+    ClaimFoundAhead {
+        attempt_no: u32,
+        found_attempt_no: u32,
+    },
     /// The launch is about to be sent: from here on a run may exist.
-    LaunchSent { attempt_no: u32 },
+    LaunchSent {
+        attempt_no: u32,
+    },
     /// The run of this attempt.
-    LaunchAccepted { attempt_no: u32, workflow_job: i64, found_by: FoundBy },
+    LaunchAccepted {
+        attempt_no: u32,
+        workflow_job: i64,
+        found_by: FoundBy,
+    },
     /// The controller refused the launch for what it contains (JSON 400): no run exists.
-    LaunchRefused { attempt_no: u32, violations: Vec<Violation> },
+    LaunchRefused {
+        attempt_no: u32,
+        violations: Vec<Violation>,
+    },
     /// The controller would not take a launch now (JSON 401, 403, 404, 405, 409, 415, 429): no run exists.
-    LaunchPutOff { attempt_no: u32, status: u16, detail: String },
+    LaunchPutOff {
+        attempt_no: u32,
+        status: u16,
+        detail: String,
+    },
     /// Nobody knows whether a run exists: the answer was lost, or was not the controller's.
-    LaunchUnknown { attempt_no: u32, why: String },
+    LaunchUnknown {
+        attempt_no: u32,
+        why: String,
+    },
     /// A complete, healthy listing after the settle time does not hold a run of this attempt.
-    RunNotFound { attempt_no: u32 },
+    RunNotFound {
+        attempt_no: u32,
+    },
     /// The claim names the run as its holder: only now can it change anything.
-    HolderRecorded { attempt_no: u32, workflow_job: i64 },
+    HolderRecorded {
+        attempt_no: u32,
+        workflow_job: i64,
+    },
     /// More than one run carries this attempt. All but `kept` are cancelled; an alarm.
-    SurplusRuns { attempt_no: u32, kept: i64, surplus: Vec<i64> },
+    SurplusRuns {
+        attempt_no: u32,
+        kept: i64,
+        surplus: Vec<i64>,
+    },
     /// The run or a stage of it was seen in another state than before.
     RunSeen(RunSeen),
     /// The run is over and every stage has its verdict.
     RunJudged(RunJudged),
     /// The controller no longer shows the run (deleted, or the right to see it was lost).
-    RunVanished { workflow_job: i64 },
+    RunVanished {
+        workflow_job: i64,
+    },
     /// A notification of the controller named this request. A hint, never evidence.
     CallbackSeen(CallbackSeen),
     /// vCenter and the inventory show what was asked.
     Verified(Box<Verified>),
     /// They do not, and the time for it is over.
-    NotAsAsked { differences: Vec<Difference> },
+    NotAsAsked {
+        differences: Vec<Difference>,
+    },
     /// The bridge's own key stands in the VM's host variables.
-    HostMarked { host: i64 },
+    HostMarked {
+        host: i64,
+    },
     /// The controller will not let the bridge write its key. The VM is as asked all the same.
-    HostMarkRefused { why: String },
+    HostMarkRefused {
+        why: String,
+    },
     /// The overall deadline passed.
-    DeadlinePassed { deadline_secs: u64 },
+    DeadlinePassed {
+        deadline_secs: u64,
+    },
     /// An operator wants the unfinished stages run again.
     RetryAsked(ByPerson),
     /// An operator repaired something by hand and wants the bridge to look.
@@ -79,11 +125,44 @@ pub enum Event {
     /// Somebody wants the request to end.
     CancelAsked(ByPerson),
     /// The claim's number was raised with no run to follow: whatever still starts, builds nothing.
-    ClaimRaised { attempt_no: u32 },
+    ClaimRaised {
+        attempt_no: u32,
+    },
     /// The controller was asked to cancel the run.
-    CancelSent { workflow_job: i64 },
+    CancelSent {
+        workflow_job: i64,
+    },
     /// The request is over; what vCenter shows of it is named.
-    Cancelled { left_behind: Vec<LeftBehind> },
+    Cancelled {
+        left_behind: Vec<LeftBehind>,
+    },
+    /// A VM that no request made was put under watch. The first event of its request.
+    Adopted(Box<Adopted>),
+    /// A field of the VM is not as it should be, or differs in another way than before.
+    DriftFound(DriftFound),
+    /// These fields are as they should be again.
+    DriftCleared {
+        fields: Vec<String>,
+    },
+    /// A person accepted what vCenter shows: it is what is asked from now on.
+    DriftAccepted(DriftAccepted),
+    /// A person does not want to hear of the field.
+    DriftIgnored(DriftIgnored),
+    /// A person wants the field brought back now.
+    DriftRepairAsked {
+        field: String,
+        by: String,
+    },
+    /// Something was begun to mend these fields, or nothing can be.
+    DriftHandled {
+        fields: Vec<String>,
+        how: Handled,
+    },
+    /// Nothing is mended by itself until the watch is resumed.
+    WatchPaused(Pause),
+    WatchResumed(ByPerson),
+    /// The VM is lent until then; said again, the lease is renewed.
+    LeaseSet(Lease),
 }
 
 /// A valid request as it came in.
@@ -103,6 +182,39 @@ pub struct Received {
     /// W3C trace context of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// What it mends, where it is a remediation: its VM is another request's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedies: Option<Remedies>,
+}
+
+/// What a remediation mends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedies {
+    /// The request whose VM it is.
+    pub request: RequestId,
+    pub fields: Vec<String>,
+    /// The stages that mend them, in order; no other is run.
+    pub stages: Vec<Stage>,
+}
+
+/// A VM that was put under watch as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    pub by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// Name of the vCenter in the configuration.
+    pub vcenter: String,
+    /// The environment whose rules hold for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Name of the controller whose inventory has its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// What it was seen to be: that is asked of it from now on.
+    pub vm: super::sighting::VmSighting,
 }
 
 /// A signed request that cannot be met.
@@ -284,6 +396,16 @@ impl Event {
             Self::ClaimRaised { .. } => "claim.raised.v1",
             Self::CancelSent { .. } => "cancel.sent.v1",
             Self::Cancelled { .. } => "request.cancelled.v1",
+            Self::Adopted(_) => "vm.adopted.v1",
+            Self::DriftFound(_) => "drift.found.v1",
+            Self::DriftCleared { .. } => "drift.cleared.v1",
+            Self::DriftAccepted(_) => "drift.accepted.v1",
+            Self::DriftIgnored(_) => "drift.ignored.v1",
+            Self::DriftRepairAsked { .. } => "drift.repair_asked.v1",
+            Self::DriftHandled { .. } => "drift.handled.v1",
+            Self::WatchPaused(_) => "watch.paused.v1",
+            Self::WatchResumed(_) => "watch.resumed.v1",
+            Self::LeaseSet(_) => "lease.set.v1",
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`event`] lists every fact; [`state`] folds facts into a [`State`] and is the state machine; [`next`](mod@next) says
 //! what to do; [`conclude`](mod@conclude) says what an action's outcome means. A turn is: `next` → perform →
-//! `conclude` → append. Recovery after a crash is the same turn with the same functions.
+//! `conclude` → append. Recovery after a crash is the same turn with the same functions. [`watch`] is what becomes of
+//! a VM after its request is done.
 
 pub mod action;
 pub mod artifact;
@@ -23,6 +24,7 @@ pub mod stage;
 pub mod state;
 pub mod summary;
 pub mod violation;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -82,6 +82,18 @@ pub enum PowerState {
     Suspended,
 }
 
+impl PowerState {
+    /// The state's one name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PoweredOn => "poweredOn",
+            Self::PoweredOff => "poweredOff",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 /// A network adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NicSighting {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  Rejected ─▶ Failed
+//!  Adopted ─▶ Done
 //!  Received ─▶ AwaitingApproval ──Denied──────────────────────────────▶ Failed
 //!      │             │ Approved
 //!      ▼             ▼
@@ -17,6 +18,7 @@
 //! refused | put off | unknown). `Held` for [`Hold::Overdue`] keeps its open attempt and its run under watch; one held
 //! for [`Hold::RunVanished`] is `Running` again when its run is seen again. News of a run that is not
 //! [followed](State::followed_run) any more is illegal.
+//! What happens to the VM after `Done` is the [watch](super::watch)'s.
 //! Recovery replays the same events through the same [`State::apply`].
 
 mod apply;
@@ -29,11 +31,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::event::{Event, Received, Rejected, RunStatus};
+use super::event::{Adopted, Event, Received, Rejected, RunStatus};
 use super::hold::{Hold, LeftBehind, OperatorAction};
 use super::ids::RequestId;
 use super::sighting::VmSighting;
+use super::spec::Ticket;
 use super::stage::{Stage, StageRecord};
+use super::watch::Watch;
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,6 +136,8 @@ pub struct State {
     pub host_mark: HostMark,
     pub callbacks: u32,
     pub left_behind: Vec<LeftBehind>,
+    /// What became of the VM after the request was done.
+    pub watch: Watch,
 }
 
 /// How a request began.
@@ -139,6 +145,8 @@ pub struct State {
 pub enum Origin {
     Received(Box<Received>),
     Rejected(Rejected),
+    /// A VM that no request made.
+    Adopted(Box<Adopted>),
 }
 
 /// An attempt on its way to a run.
@@ -173,6 +181,9 @@ impl Progress {
         matches!(self, Self::Sent { .. })
     }
 }
+
+/// What stands for the source of a request that adopted its VM.
+pub const ADOPTION_SOURCE: &str = "adoption";
 
 /// How many complete, healthy listings without the run make an attempt lost.
 pub const EMPTY_LISTINGS_UNTIL_LOST: u32 = 2;
@@ -245,8 +256,11 @@ impl State {
         events: impl IntoIterator<Item = (Timestamp, &'a Event)>,
     ) -> Result<Self, IllegalEvent> {
         let mut events = events.into_iter();
-        let nothing =
-            IllegalEvent { event: "none", phase: "none", why: "a request begins with received or rejected" };
+        let nothing = IllegalEvent {
+            event: "none",
+            phase: "none",
+            why: "a request begins with received, rejected or adopted",
+        };
         let (at, first) = events.next().ok_or(nothing)?;
         let mut state = Self::begin(id.clone(), at, first)?;
         for (at, event) in events {
@@ -260,7 +274,34 @@ impl State {
     pub fn received(&self) -> Option<&Received> {
         match &self.origin {
             Origin::Received(received) => Some(received),
-            Origin::Rejected(_) => None,
+            Origin::Rejected(_) | Origin::Adopted(_) => None,
+        }
+    }
+
+    /// Who sent it, and for which ticket.
+    #[must_use]
+    pub fn came_from(&self) -> (&str, Option<&Ticket>) {
+        match &self.origin {
+            Origin::Received(received) => (&received.source, received.ticket.as_ref()),
+            Origin::Rejected(rejected) => (&rejected.source, rejected.ticket.as_ref()),
+            Origin::Adopted(_) => (ADOPTION_SOURCE, None),
+        }
+    }
+
+    /// Whether the VM is under watch: it was verified or adopted, and the watch is not over. A remediation's VM is under
+    /// watch through the request that made it.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        let is_remedy = self.received().is_some_and(|received| received.remedies.is_some());
+        self.phase == Phase::Done && self.vm.is_some() && !is_remedy && !self.watch.ended
+    }
+
+    /// The stages that this request is about, in order.
+    #[must_use]
+    pub fn own_stages(&self) -> Vec<Stage> {
+        match self.received().and_then(|received| received.remedies.as_ref()) {
+            Some(remedies) => remedies.stages.clone(),
+            None => Stage::DEPLOYMENT.to_vec(),
         }
     }
 
@@ -301,9 +342,10 @@ impl State {
     #[must_use]
     pub fn unfinished_stages(&self) -> Vec<Stage> {
         let is_left = |stage: &Stage| !self.stages.get(stage).is_some_and(StageRecord::is_finished);
-        let any_is_left = Stage::DEPLOYMENT.iter().any(is_left);
+        let own = self.own_stages();
+        let any_is_left = own.iter().any(is_left);
         let is_wanted = |stage: &Stage| is_left(stage) || (any_is_left && *stage == Stage::InventoryWrite);
-        Stage::DEPLOYMENT.into_iter().filter(is_wanted).collect()
+        own.into_iter().filter(is_wanted).collect()
     }
 
     /// What an operator may do now.

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::RequestId;
-use super::state::{Origin, Phase, State};
+use super::state::{Phase, State};
+use super::watch::line::VmLine;
 
 /// The projection of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Summary {
     /// it failed or was cancelled with nothing left behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place_key: Option<String>,
+    /// The line about its VM, once there is one under watch (or was).
+    #[serde(skip)]
+    pub vm: Option<Box<VmLine>>,
 }
 
 impl Summary {
@@ -44,18 +48,15 @@ impl Summary {
     #[must_use]
     pub fn of(state: &State) -> Self {
         let received = state.received();
-        let (source, ticket) = match &state.origin {
-            Origin::Received(received) => (&received.source, &received.ticket),
-            Origin::Rejected(rejected) => (&rejected.source, &rejected.ticket),
-        };
+        let (source, ticket) = state.came_from();
         let released =
             matches!(state.phase, Phase::Failed | Phase::Cancelled) && state.left_behind.is_empty();
         Self {
             id: state.id.clone(),
             phase: state.phase,
             hold: state.hold.as_ref().map(|hold| hold.name().to_owned()),
-            source: source.clone(),
-            ticket: ticket.as_ref().map(|ticket| ticket.id.clone()),
+            source: source.to_owned(),
+            ticket: ticket.map(|ticket| ticket.id.clone()),
             vm_name: received.map(|received| received.spec.vm_name.clone()),
             environment: received.map(|received| received.spec.environment.clone()),
             controller: received.map(|received| received.spec.controller.clone()),
@@ -64,7 +65,12 @@ impl Summary {
             created_at: state.created_at,
             updated_at: state.updated_at,
             is_active: state.is_active(),
-            place_key: received.filter(|_| !released).map(|received| received.spec.place_key()),
+            place_key: received.filter(|_| !released).and_then(|received| match &received.remedies {
+                None => Some(received.spec.place_key()),
+                // The VM's own request holds its place; one remediation at a time may be open.
+                Some(_) => (!state.phase.is_over()).then(|| format!("remedy/{}", received.vm_uid)),
+            }),
+            vm: VmLine::of(state).map(Box::new),
         }
     }
 }

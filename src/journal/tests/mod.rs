@@ -126,6 +126,7 @@ fn received(vm_name: &str, ticket: &str) -> Event {
         vm_uid: id(0).vm_uid(),
         approval_required: false,
         traceparent: None,
+        remedies: None,
     }))
 }
 

@@ -88,6 +88,7 @@ impl Record {
             vm_uid,
             approval_required: plan.approval_required,
             traceparent: None,
+            remedies: None,
         }));
         let durable = State::begin(id.clone(), now, &received)?;
         let after =

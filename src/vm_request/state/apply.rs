@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::super::event::{ByPerson, Event, LaunchIntended, Received};
 use super::super::hold::{Finding, Hold};
 use super::super::ids::RequestId;
+use super::super::watch::Watch;
 use super::{Cancel, HostMark, IllegalEvent, Intent, Origin, Phase, Progress, State};
 
 /// What a step may find wrong; [`State::apply`] adds the event and the phase.
@@ -19,10 +20,16 @@ impl State {
         let (phase, origin) = match event {
             Event::Received(received) => (first_phase(received), Origin::Received(received.clone())),
             Event::Rejected(rejected) => (Phase::Failed, Origin::Rejected(rejected.clone())),
+            Event::Adopted(adopted) => (Phase::Done, Origin::Adopted(adopted.clone())),
             other => {
-                let why = "a request begins with received or rejected";
+                let why = "a request begins with received, rejected or adopted";
                 return Err(IllegalEvent { event: other.kind(), phase: "none", why });
             }
+        };
+        // Nothing of an adopted VM is the bridge's own: its host is not marked.
+        let (vm, host_mark) = match event {
+            Event::Adopted(adopted) => (Some(adopted.vm.clone()), HostMark::Refused),
+            _ => (None, HostMark::Missing),
         };
         Ok(Self {
             id,
@@ -41,11 +48,12 @@ impl State {
             hold: None,
             cancel: None,
             claim_host: None,
-            vm: None,
+            vm,
             host: None,
-            host_mark: HostMark::Missing,
+            host_mark,
             callbacks: 0,
             left_behind: Vec::new(),
+            watch: Watch::default(),
         })
     }
 
@@ -63,7 +71,9 @@ impl State {
 
     fn step(&mut self, at: Timestamp, event: &Event) -> Step {
         match event {
-            Event::Received(_) | Event::Rejected(_) => Err("only the first event says so"),
+            Event::Received(_) | Event::Rejected(_) | Event::Adopted(_) => {
+                Err("only the first event says so")
+            }
             Event::Approved(_) | Event::Denied(_) => self.decided(event),
             Event::PreflightDone { attempt_no, findings } => self.preflight_done(*attempt_no, findings),
             Event::LaunchIntended(intended) => self.intended(at, intended),
@@ -93,6 +103,18 @@ impl State {
             Event::CancelAsked(by) => self.cancel_asked(by),
             Event::ClaimRaised { .. } | Event::CancelSent { .. } | Event::Cancelled { .. } => {
                 self.cancelling(at, event)
+            }
+            Event::DriftFound(_)
+            | Event::DriftCleared { .. }
+            | Event::DriftAccepted(_)
+            | Event::DriftIgnored(_)
+            | Event::DriftRepairAsked { .. }
+            | Event::DriftHandled { .. }
+            | Event::WatchPaused(_)
+            | Event::WatchResumed(_)
+            | Event::LeaseSet(_) => {
+                ensure(self.is_watched(), "its VM is not under watch")?;
+                self.watch.apply(at, event)
             }
         }
     }

@@ -64,6 +64,7 @@ pub fn received(approval_required: bool) -> Received {
         vm_uid: id().vm_uid(),
         approval_required,
         traceparent: None,
+        remedies: None,
     }
 }
 
