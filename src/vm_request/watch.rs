@@ -15,6 +15,7 @@
 //! (which facts follow from a comparison, and when to act), [`mass`] (when many VMs change at once), [`remedy`]
 //! (what mends a finding), [`line`] (one line about a VM, for lists).
 
+pub mod blame;
 pub mod compare;
 pub mod judge;
 pub mod line;
@@ -91,7 +92,7 @@ pub struct Finding {
     pub handled: Option<Handled>,
 }
 
-/// The vCenter event that made the difference, where events tell.
+/// The vCenter event that made the difference, where events tell ([`blame`](mod@blame)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blame {
     /// As vCenter spells it, e.g. `VmReconfiguredEvent`.
