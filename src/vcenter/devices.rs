@@ -139,6 +139,25 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_with_snapshots_tells_the_file_that_it_began_with() {
+        let disk = |chain: &str| {
+            let text = format!(
+                "<d x:type=\"VirtualDisk\"><key>2000</key><capacityInKB>1024</capacityInKB>{chain}</d>"
+            );
+            read_disk(&Element::parse(&text).unwrap()).unwrap()
+        };
+        let seen = disk(
+            "<backing><fileName>[ds] a/a-2.vmdk</fileName><parent><fileName>[ds] a/a-1.vmdk</fileName>\
+             <parent><fileName>[ds] a/a.vmdk</fileName></parent></parent></backing>",
+        );
+        assert_eq!(seen.file.as_deref(), Some("[ds] a/a-2.vmdk"));
+        assert_eq!(seen.base_file.as_deref(), Some("[ds] a/a.vmdk"));
+        let plain = disk("<backing><fileName>[ds] a/a.vmdk</fileName></backing>");
+        assert_eq!(plain.base_file, plain.file);
+        assert_eq!(disk("").base_file, None);
+    }
+
+    #[test]
     fn other_devices_are_neither() {
         let text = r#"<d x:type="VirtualCdrom"><key>3000</key><connectable><connected>true</connected></connectable></d>"#;
         let device = Element::parse(text).unwrap();
