@@ -18,12 +18,15 @@
 
 mod devices;
 mod errors;
+mod events;
 mod inventory;
 mod properties;
+mod reading;
 mod row;
 mod session;
 mod soap;
 mod tasks;
+mod updates;
 mod vms;
 mod xml;
 
@@ -39,9 +42,12 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use errors::{SetupError, VcenterError};
+pub use events::{EVENTS_MAX, EventCursor, VmEvent, VmEvents};
 pub use inventory::{DatacenterNames, InventoryNames, TemplateName};
+pub use reading::VmReading;
 pub use soap::CallStats;
 pub use tasks::{CloneTarget, CloneTask, CloneTaskState};
+pub use updates::{Changes, Watcher};
 pub use vms::{Unreadable, VmListing, VmQuery};
 
 use crate::clock::SharedClock;
@@ -149,6 +155,16 @@ impl Vcenter {
         self.shared.read(vms::read_all).await
     }
 
+    /// Exactly the VMs with these managed object ids, each read whole. An id that is named twice counts once; none
+    /// sends nothing but a login.
+    ///
+    /// # Errors
+    /// [`VcenterError`], after `read_attempts_max` tries when transient. A VM that is gone or hidden is no error.
+    pub async fn read_vms(&self, moids: &[String]) -> Result<VmReading, VcenterError> {
+        let wanted: std::collections::BTreeSet<String> = moids.iter().cloned().collect();
+        self.shared.read(|channel| reading::read_these(channel, wanted.clone())).await
+    }
+
     /// Every VM that any identity in `wanted` fits, each once, in the order of their ids: empty when
     /// there is none, two when a name is taken or an identity is borne twice.
     ///
@@ -157,6 +173,22 @@ impl Vcenter {
     pub async fn find_vm(&self, wanted: &VmQuery<'_>) -> Result<Vec<VmSighting>, VcenterError> {
         let wanted = vms::Search::from(wanted);
         self.shared.read(|channel| vms::find(channel, wanted.clone())).await
+    }
+
+    /// Events that name a VM, since `since`; without it, an empty list and where the log stands now by the server's own
+    /// clock. A server without an event log has none.
+    ///
+    /// # Errors
+    /// [`VcenterError`], after `read_attempts_max` tries when transient.
+    pub async fn vm_events(&self, since: Option<&EventCursor>) -> Result<VmEvents, VcenterError> {
+        let since = since.copied();
+        self.shared.read(|channel| events::read_events(channel, since)).await
+    }
+
+    /// What follows changes within this client's session. Sends nothing yet.
+    #[must_use]
+    pub fn watch(&self) -> Watcher {
+        Watcher::new(Arc::clone(&self.shared))
     }
 
     /// Clone tasks queued or running whose target is called `name`, or whose target vCenter does not

@@ -132,6 +132,12 @@ impl Row {
         }
     }
 
+    /// The objects whose names and places [`Row::sighting`] will ask for.
+    pub fn places(&self) -> impl Iterator<Item = MoRef> {
+        let places = self.parent.iter().chain(&self.host).chain(&self.datastores).cloned();
+        places.chain(self.nics.iter().filter_map(Nic::place))
+    }
+
     /// With names instead of references; `None` for a VM that did not tell its name.
     pub fn sighting(self, tree: &Tree) -> Option<VmSighting> {
         let host = self.host.as_ref().map(|host| host.id.as_str());

@@ -229,6 +229,14 @@ impl Shared {
         }
     }
 
+    /// The session as it is, without a login.
+    pub async fn open_session(&self) -> Option<Arc<Live>> {
+        match &*self.state.lock().await {
+            State::LoggedIn(live) => Some(Arc::clone(live)),
+            State::LoggedOut | State::Refused { .. } => None,
+        }
+    }
+
     async fn login(&self) -> Result<Live, VcenterError> {
         let (service, cookies) = service_content(&self.transport).await?;
         let arguments = format!(

@@ -215,6 +215,16 @@ impl Reply {
         VcenterError::NotUnderstood { vcenter: self.vcenter.clone(), method: self.method.to_owned(), what }
     }
 
+    /// Whether this is a fault of this type that names this very object.
+    pub fn fault_names(&self, object: &MoRef, kind: &str) -> bool {
+        let Ok(root) = Element::parse(&self.text) else { return false };
+        let detail = root.child("Body").and_then(|b| b.child("Fault")).and_then(|f| f.child("detail"));
+        let fault = detail.and_then(|detail| detail.children.first());
+        fault.is_some_and(|fault| {
+            fault_kind(fault) == kind && fault.text_of("obj") == Some(object.id.as_str())
+        })
+    }
+
     fn status_only(&self) -> VcenterError {
         VcenterError::UnexpectedStatus {
             vcenter: self.vcenter.clone(),
