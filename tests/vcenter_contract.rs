@@ -5,6 +5,8 @@
 
 #[path = "support/vcsim.rs"]
 mod vcsim;
+#[path = "vcenter_contract/watching.rs"]
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -80,6 +82,7 @@ async fn contract(endpoint: &Endpoint) {
     for vm in &listing.vms {
         every_identity_finds(&vcenter, vm, &listing.vms).await;
     }
+    read_by_id_is_what_the_listing_shows(&vcenter, &listing.vms).await;
     nothing_fits_an_unknown_vm(&vcenter).await;
     a_wrong_password_is_sent_once(endpoint).await;
     assert_eq!(vcenter.clone_tasks_running("no-such-vm", None).await, Ok(vec![]));
@@ -150,6 +153,16 @@ async fn every_identity_finds(vcenter: &Vcenter, vm: &VmSighting, all: &[VmSight
         let query = VmQuery { vm_uid: vm.vm_uid.as_deref(), ..VmQuery::default() };
         assert_eq!(find(query).await, fits(&|v| v.vm_uid == vm.vm_uid));
     }
+}
+
+/// Whole pages and single VMs, beside one that never was.
+async fn read_by_id_is_what_the_listing_shows(vcenter: &Vcenter, all: &[VmSighting]) {
+    let mut ids: Vec<String> = all.iter().map(|vm| vm.moid.clone()).collect();
+    ids.push("vm-424242".to_owned());
+    let reading = vcenter.read_vms(&ids).await.expect("a reading");
+    let plain = |vms: &[VmSighting]| vms.iter().map(comparable).collect::<Vec<_>>();
+    assert_eq!(plain(&reading.vms), plain(all));
+    assert_eq!((reading.gone, reading.unreadable), (vec!["vm-424242".to_owned()], vec![]));
 }
 
 async fn nothing_fits_an_unknown_vm(vcenter: &Vcenter) {
@@ -404,6 +417,7 @@ async fn the_client_sees_of_the_lab_what_govc_sees() {
     let password = front.password().to_owned();
     let endpoint = Endpoint { url: front.url.clone(), username: "lab".to_owned(), password };
     contract(&endpoint).await;
+    watching::changes_in_the_lab_are_told(&endpoint).await;
     assert_eq!(front.state.session_count(), 0, "a session was left open");
     front.stop().await;
 }

@@ -6,15 +6,19 @@
 //!
 //! Reading order: [`Vcenter`] here; `session` (login, re-login, patience), `soap` (one exchange) and `xml`;
 //! `properties` (the property collector, page by page); `vms`, `row` and `devices` (wire to
-//! [`VmSighting`]); `inventory` (names and places); `tasks` (running clones).
+//! [`VmSighting`]); `reading` (a few VMs by their ids); `inventory` (names and places); `tasks` (running clones);
+//! `updates` (which VMs changed) and `events` (what happened to them, and who did it).
 //!
 //! What it promises: every call has a deadline and every answer a size limit; a page that is lost makes
 //! the whole read begin again; absent values, empty enums and objects that vanish while they are read are
 //! ordinary; a lost session is replaced once; a wrong password is sent once, then not again for a quarter of
 //! an hour. A read that is dropped half way leaves a container view behind until the session ends.
 //!
-//! What it deliberately does not do: change anything, follow updates (`WaitForUpdatesEx` does not tell
-//! everything; the periodic full read does), keep what it read, or speak the JSON API.
+//! Changes are followed as hints only: vCenter says which VMs are worth a look, and what is true is read then. It does
+//! not tell everything, so whoever follows changes reads everything from time to time as well. A [`Watcher`] that is
+//! dropped takes its collector away.
+//!
+//! What it deliberately does not do: change anything in the inventory, keep what it read, or speak the JSON API.
 
 mod devices;
 mod errors;

@@ -9,14 +9,38 @@
 //! is the case at first, after a session was lost, after a call failed or was dropped half way, and when vCenter no
 //! longer accepts the version or knows the collector.
 //!
-//! TABLE
+//! What govmomi's simulator tells, in the release that `tests/install-vcsim` pins (0.55.1), of what govc does; the events
+//! are those of [`Vcenter::vm_events`](super::Vcenter::vm_events). `tests/vcenter_contract/watching.rs` proves each line.
+//!
+//! | change                     | told      | events                                   |
+//! |----------------------------|-----------|------------------------------------------|
+//! | power off                  | touched   | `VmStoppingEvent`, `VmPoweredOffEvent`   |
+//! | power on                   | touched   | `VmStartingEvent`, `VmPoweredOnEvent`    |
+//! | CPU, memory                | touched   | `VmReconfiguredEvent`                    |
+//! | adapter, disk added        | touched   | `VmReconfiguredEvent`                    |
+//! | guest address              | touched   | `VmReconfiguredEvent` (it is set by one) |
+//! | rename                     | touched   | none                                     |
+//! | move to a folder           | touched   | none                                     |
+//! | snapshot made, removed     | touched   | none                                     |
+//! | custom value               | nothing   | none                                     |
+//! | marked as template         | nothing   | none                                     |
+//! | new VM                     | touched   | `VmBeingCreatedEvent` … `VmClonedEvent`  |
+//! | unregistered, destroyed    | left      | `VmRemovedEvent`                         |
+//!
+//! Reconfigurations are told by `config.changeVersion` alone: it tells nothing of the number of CPUs itself. When a VM is
+//! made it enters every VM again, which is why a digest of what was announced is kept. The lab tells all that it serves
+//! at once. What vCenter itself tells was not measured; its reference promises a change of every property in the filter.
 //!
 //! It deliberately does not keep values, retry a refused login or decide how often to ask.
 
+mod holdings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use holdings::Holdings;
 
 use super::errors::VcenterError;
 use super::properties::{GONE, Wanted, prop_set, view_objects};
@@ -342,50 +366,4 @@ fn absorb(known: &mut BTreeMap<String, u64>, updates: Vec<Update>) -> Changes {
         }
     }
     changes
-}
-
-/// What a watcher has made in vCenter and how each is taken away. Noted as soon as it is made, so that nothing is left
-/// behind by a call that fails or is dropped half way.
-#[derive(Debug, Clone, Default)]
-struct Holdings {
-    held: Arc<Mutex<Vec<Held>>>,
-}
-
-#[derive(Debug, Clone)]
-struct Held {
-    live: Arc<Live>,
-    object: MoRef,
-    destroy: &'static str,
-}
-
-impl Holdings {
-    fn add(&self, channel: &Channel, object: &MoRef, destroy: &'static str) {
-        let held = Held { live: Arc::clone(&channel.live), object: object.clone(), destroy };
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).push(held);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    fn first(&self) -> Option<Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
-    }
-
-    fn remove(&self, object: &MoRef) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).retain(|held| held.object != *object);
-    }
-
-    /// Destroys what was made in this session; what was made in another ended with it.
-    async fn release(&self, channel: &Channel) {
-        while let Some(Held { live, object, destroy }) = self.first() {
-            if Arc::ptr_eq(&live, &channel.live) {
-                let gone = channel.call(destroy, &object, "").await.and_then(|reply| reply.open(|_| Ok(())));
-                if let Err(error) = gone {
-                    tracing::debug!(vcenter = %channel.vcenter(), %error, "left behind until the session ends");
-                }
-            }
-            self.remove(&object);
-        }
-    }
 }
