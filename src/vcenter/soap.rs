@@ -251,7 +251,7 @@ impl Reply {
 /// The type of a fault: `xsi:type` where it is given, else the element's name without `Fault`.
 pub(super) fn fault_kind(fault: &Element<'_>) -> String {
     match &fault.xsi_type {
-        Some(kind) => kind.clone(),
+        Some(kind) => kind.clone().into_owned(),
         None => fault.name.strip_suffix("Fault").unwrap_or(fault.name).to_owned(),
     }
 }
