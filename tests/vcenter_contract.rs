@@ -5,6 +5,8 @@
 
 #[path = "support/vcsim.rs"]
 mod vcsim;
+#[path = "vcenter_contract/watching.rs"]
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -59,7 +61,7 @@ async fn contract(endpoint: &Endpoint) {
     about_is_what_govc_sees(endpoint, &vcenter).await;
     let listing = vcenter.vms().await.expect("a full read");
     assert!(listing.complete && listing.unreadable.is_empty(), "{:?}", listing.unreadable);
-    let foreign = Foreign { endpoint }.vms();
+    let foreign = Foreign::of(endpoint).vms();
     assert!(foreign.len() >= 2, "the contract needs VMs to compare");
     assert_eq!(listing.vms.len(), foreign.len());
     for (seen, wanted) in listing.vms.iter().zip(&foreign) {
@@ -80,6 +82,7 @@ async fn contract(endpoint: &Endpoint) {
     for vm in &listing.vms {
         every_identity_finds(&vcenter, vm, &listing.vms).await;
     }
+    read_by_id_is_what_the_listing_shows(&vcenter, &listing.vms).await;
     nothing_fits_an_unknown_vm(&vcenter).await;
     a_wrong_password_is_sent_once(endpoint).await;
     assert_eq!(vcenter.clone_tasks_running("no-such-vm", None).await, Ok(vec![]));
@@ -152,6 +155,16 @@ async fn every_identity_finds(vcenter: &Vcenter, vm: &VmSighting, all: &[VmSight
     }
 }
 
+/// Whole pages and single VMs, beside one that never was.
+async fn read_by_id_is_what_the_listing_shows(vcenter: &Vcenter, all: &[VmSighting]) {
+    let mut ids: Vec<String> = all.iter().map(|vm| vm.moid.clone()).collect();
+    ids.push("vm-424242".to_owned());
+    let reading = vcenter.read_vms(&ids).await.expect("a reading");
+    let plain = |vms: &[VmSighting]| vms.iter().map(comparable).collect::<Vec<_>>();
+    assert_eq!(plain(&reading.vms), plain(all));
+    assert_eq!((reading.gone, reading.unreadable), (vec!["vm-424242".to_owned()], vec![]));
+}
+
 async fn nothing_fits_an_unknown_vm(vcenter: &Vcenter) {
     let unknown = VmQuery {
         vm_uid: Some("00000000-0000-5000-8000-000000000000"),
@@ -191,9 +204,19 @@ fn comparable(vm: &VmSighting) -> Value {
 /// The same facts as govc tells them.
 struct Foreign<'e> {
     endpoint: &'e Endpoint,
+    /// Names of the custom attributes by key.
+    fields: BTreeMap<i64, String>,
 }
 
-impl Foreign<'_> {
+impl<'e> Foreign<'e> {
+    fn of(endpoint: &'e Endpoint) -> Self {
+        let manager = "CustomFieldsManager:CustomFieldsManager";
+        let list = endpoint.govc_json(&["object.collect", "-json", manager, "field"]);
+        let definitions = list[0]["val"]["_value"].as_array().cloned().unwrap_or_default();
+        let plain = |d: &Value| Some((d["key"].as_i64()?, d["name"].as_str()?.to_owned()));
+        Self { endpoint, fields: definitions.iter().filter_map(plain).collect() }
+    }
+
     fn vms(&self) -> Vec<Value> {
         let references = self.endpoint.govc(&["find", "-i", "/", "-type", "m"]);
         let mut vms: Vec<Value> = references.lines().map(|reference| self.vm(reference)).collect();
@@ -218,7 +241,7 @@ impl Foreign<'_> {
             .map(|d| self.name("Datastore", d["value"].as_str().unwrap_or_default()))
             .collect();
         stores.sort();
-        json!({
+        let mut told = json!({
             "moid": reference.split_once(':').map(|(_, id)| id),
             "instance_uuid": get("config.instanceUuid"),
             "bios_uuid": get("config.uuid"),
@@ -237,7 +260,28 @@ impl Foreign<'_> {
             "disks": by_key(devices.iter().filter(|d| d.get("capacityInKB").is_some()).map(disk)),
             "ip_address": get("guest.ipAddress").as_str().filter(|s| !s.is_empty()),
             "guest_hostname": get("guest.hostName").as_str().filter(|s| !s.is_empty()),
-        })
+        });
+        let custom: serde_json::Map<String, Value> = (get("customValue")["_value"]
+            .as_array()
+            .into_iter()
+            .flatten())
+        .filter(|entry| entry["value"].as_str().is_some_and(|value| !value.is_empty()))
+        .filter_map(|entry| Some((self.fields.get(&entry["key"].as_i64()?)?.clone(), entry["value"].clone())))
+        .collect();
+        let mut snapshots = Vec::new();
+        snapshot_names(&get("snapshot")["rootSnapshotList"], &mut snapshots);
+        // What a sighting leaves out when it is empty.
+        for (name, value, is_told) in [
+            ("firmware", get("config.firmware"), get("config.firmware").is_string()),
+            ("connection", get("runtime.connectionState"), get("runtime.connectionState").is_string()),
+            ("custom_values", Value::Object(custom.clone()), !custom.is_empty()),
+            ("snapshots", json!(snapshots), !snapshots.is_empty()),
+        ] {
+            if is_told {
+                told[name] = value;
+            }
+        }
+        told
     }
 
     fn nic(&self, device: &Value, types: &BTreeMap<i64, String>) -> Value {
@@ -277,6 +321,10 @@ impl Foreign<'_> {
             "datastore",
             "guest.ipAddress",
             "guest.hostName",
+            "config.firmware",
+            "runtime.connectionState",
+            "snapshot",
+            "customValue",
         ];
         let list = self.endpoint.govc_json(&[&["object.collect", "-json", reference], &wanted[..]].concat());
         let list = list.as_array().cloned().unwrap_or_default();
@@ -300,13 +348,24 @@ fn by_key(devices: impl Iterator<Item = Value>) -> Vec<Value> {
     devices
 }
 
+/// Names of a snapshot tree as JSON, each before those that were taken after it.
+fn snapshot_names(list: &Value, names: &mut Vec<Value>) {
+    for taken in list.as_array().into_iter().flatten() {
+        names.push(taken["name"].clone());
+        snapshot_names(&taken["childSnapshotList"], names);
+    }
+}
+
 fn disk(device: &Value) -> Value {
+    let chain =
+        std::iter::successors(Some(&device["backing"]), |one| Some(&one["parent"]).filter(|p| p.is_object()));
     json!({
         "key": device["key"],
         "label": device["deviceInfo"]["label"],
         "capacity_mib": device["capacityInBytes"].as_u64().map(|bytes| bytes / 1024 / 1024),
         "thin": device["backing"]["thinProvisioned"],
         "file": device["backing"]["fileName"],
+        "base_file": chain.last().map(|first| first["fileName"].clone()),
     })
 }
 
@@ -358,6 +417,7 @@ async fn the_client_sees_of_the_lab_what_govc_sees() {
     let password = front.password().to_owned();
     let endpoint = Endpoint { url: front.url.clone(), username: "lab".to_owned(), password };
     contract(&endpoint).await;
+    watching::changes_in_the_lab_are_told(&endpoint).await;
     assert_eq!(front.state.session_count(), 0, "a session was left open");
     front.stop().await;
 }
@@ -410,6 +470,10 @@ fn seeded(arguments: &[&str]) -> Vcsim {
     vc.govc(&["vm.change", "-dc", "DC0", "-vm", "web01", "-e", "SET.guest.ipAddress=10.20.30.40"]);
     vc.govc(&["vm.change", "-dc", "DC0", "-vm", "web01", "-e", "SET.guest.hostName=web01.example.org"]);
     vc.govc(&["vm.power", "-dc", "DC0", "-on", "web01"]);
+    vc.govc(&["fields.add", "owner"]);
+    vc.govc(&["fields.set", "-dc", "DC0", "owner", "alice", "/DC0/vm/web01"]);
+    vc.govc(&["snapshot.create", "-dc", "DC0", "-vm", "web01", "clean"]);
+    vc.govc(&["snapshot.create", "-dc", "DC0", "-vm", "web01", "init"]);
     clone_vm(vc, "plain", &[], Some(UID_2));
     vc.govc(&["object.rename", "/DC0/vm/plain", ODD_NAME]);
     vc.govc(&["folder.create", "/DC0/vm/prod", "/DC0/vm/prod/blue"]);
@@ -450,6 +514,9 @@ async fn the_seeded_vms_are_seen_as_they_were_made() {
     assert!(nics.contains(&("vmxnet3", Some("DC0_DVPG1"))), "{nics:?}");
     assert!(nics.contains(&("e1000", Some("VM Network"))), "{nics:?}");
     assert!(web01.disks.iter().any(|d| d.capacity_mib == 3072), "{:?}", web01.disks);
+    assert_eq!(web01.snapshots, ["clean", "init"]);
+    assert_eq!(web01.custom_values, BTreeMap::from([("owner".to_owned(), "alice".to_owned())]));
+    assert_eq!(web01.connection.as_deref(), Some("connected"));
     let odd =
         vcenter.find_vm(&VmQuery { name: Some(ODD_NAME), ..VmQuery::default() }).await.expect("a search");
     assert_eq!(odd.iter().map(|v| v.vm_uid.as_deref()).collect::<Vec<_>>(), [Some(UID_2)]);

@@ -1,6 +1,7 @@
 //! Network adapters and disks out of `config.hardware.device`.
 
 use super::inventory::Tree;
+use super::soap::MoRef;
 use super::xml::Element;
 use crate::vm_request::sighting::{DiskSighting, NicSighting};
 
@@ -25,17 +26,26 @@ enum Backing {
     Portgroup(String),
     /// A standard network: its id where the server tells it, and the name it had when it was connected.
     Network {
-        id: Option<String>,
+        id: Option<MoRef>,
         name: Option<String>,
     },
     Other,
 }
 
 impl Nic {
+    /// The object whose name [`Nic::sighting`] will ask for.
+    pub fn place(&self) -> Option<MoRef> {
+        match &self.backing {
+            Backing::Portgroup(id) => Some(MoRef::new("DistributedVirtualPortgroup", id)),
+            Backing::Network { id, .. } => id.clone(),
+            Backing::Other => None,
+        }
+    }
+
     pub fn sighting(self, tree: &Tree) -> NicSighting {
         let network = match self.backing {
             Backing::Portgroup(id) => tree.name(&id),
-            Backing::Network { id, name } => id.and_then(|id| tree.name(&id)).or(name),
+            Backing::Network { id, name } => id.and_then(|network| tree.name(&network.id)).or(name),
             Backing::Other => None,
         };
         NicSighting {
@@ -73,9 +83,9 @@ fn read_backing(backing: &Element<'_>) -> Backing {
     if let Some(key) = backing.child("port").and_then(|port| port.text_of("portgroupKey")) {
         return Backing::Portgroup(key.to_owned());
     }
-    match (backing.text_of("network"), backing.text_of("deviceName")) {
+    match (backing.child("network").and_then(MoRef::read), backing.text_of("deviceName")) {
         (None, None) => Backing::Other,
-        (id, name) => Backing::Network { id: id.map(str::to_owned), name: name.map(str::to_owned) },
+        (id, name) => Backing::Network { id, name: name.map(str::to_owned) },
     }
 }
 
@@ -113,7 +123,6 @@ fn label(device: &Element<'_>) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::soap::MoRef;
     use super::*;
 
     #[test]
@@ -136,6 +145,25 @@ mod tests {
         let text = r#"<d x:type="VirtualDisk"><key>2000</key><capacityInKB>2047</capacityInKB></d>"#;
         let disk = read_disk(&Element::parse(text).unwrap()).unwrap();
         assert_eq!((disk.capacity_mib, disk.thin, disk.file), (1, None, None));
+    }
+
+    #[test]
+    fn a_disk_with_snapshots_tells_the_file_that_it_began_with() {
+        let disk = |chain: &str| {
+            let text = format!(
+                "<d x:type=\"VirtualDisk\"><key>2000</key><capacityInKB>1024</capacityInKB>{chain}</d>"
+            );
+            read_disk(&Element::parse(&text).unwrap()).unwrap()
+        };
+        let seen = disk(
+            "<backing><fileName>[ds] a/a-2.vmdk</fileName><parent><fileName>[ds] a/a-1.vmdk</fileName>\
+             <parent><fileName>[ds] a/a.vmdk</fileName></parent></parent></backing>",
+        );
+        assert_eq!(seen.file.as_deref(), Some("[ds] a/a-2.vmdk"));
+        assert_eq!(seen.base_file.as_deref(), Some("[ds] a/a.vmdk"));
+        let plain = disk("<backing><fileName>[ds] a/a.vmdk</fileName></backing>");
+        assert_eq!(plain.base_file, plain.file);
+        assert_eq!(disk("").base_file, None);
     }
 
     #[test]

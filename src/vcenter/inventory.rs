@@ -53,6 +53,8 @@ pub struct TemplateName {
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: BTreeMap<String, Node>,
+    /// Names of the custom attributes by their keys, once they were asked for.
+    pub custom_fields: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,39 @@ impl Tree {
                 );
             })
             .await?;
+        Ok(tree)
+    }
+
+    /// The tree, and what the custom attributes are called: what it takes to make a sighting of a VM.
+    pub async fn read_with_fields(channel: &Channel) -> Result<Self, VcenterError> {
+        let mut tree = Self::read(channel).await?;
+        tree.custom_fields = custom_fields(channel).await?;
+        Ok(tree)
+    }
+
+    /// Only what `wanted` hangs in, level by level up to the root, and the custom attributes. For a few VMs that is a
+    /// few calls, where the whole tree of a large vCenter is dozens of pages.
+    pub async fn around(channel: &Channel, wanted: BTreeSet<MoRef>) -> Result<Self, VcenterError> {
+        let mut tree = Self::default();
+        let mut next = wanted;
+        let properties = [Wanted { kind: "ManagedEntity", paths: &["name", "parent"] }];
+        for _ in 0..ANCESTORS_MAX {
+            if next.is_empty() {
+                break;
+            }
+            let asked: Vec<MoRef> = next.into_iter().collect();
+            let mut parents = BTreeSet::new();
+            channel
+                .read_objects(&asked, &properties, &mut |object| {
+                    let parent = object.reference_at("parent");
+                    parents.extend(parent.clone());
+                    let name = object.text("name").unwrap_or_default();
+                    tree.add(&object.reference, name, parent.map(|parent| parent.id));
+                })
+                .await?;
+            next = parents.into_iter().filter(|parent| !tree.nodes.contains_key(&parent.id)).collect();
+        }
+        tree.custom_fields = custom_fields(channel).await?;
         Ok(tree)
     }
 
@@ -130,6 +165,28 @@ impl Tree {
         let root = folders.find(|(_, n)| self.is_root_of_a_kind(n));
         root.is_some_and(|(root_id, root)| root_id != id && root.name == "vm")
     }
+}
+
+/// Names of the custom attributes by key. A server without them has none, and neither has one that does not show them
+/// to this user.
+async fn custom_fields(channel: &Channel) -> Result<BTreeMap<String, String>, VcenterError> {
+    let Some(manager) = channel.live.service.custom_fields_manager.clone() else {
+        return Ok(BTreeMap::new());
+    };
+    let mut fields = BTreeMap::new();
+    let wanted = [Wanted { kind: "CustomFieldsManager", paths: &["field"] }];
+    channel
+        .read_objects(&[manager], &wanted, &mut |object| {
+            for (path, fault) in &object.missing {
+                tracing::warn!(vcenter = %channel.vcenter(), path, %fault, "custom attributes stay without names");
+            }
+            let definitions = object.value("field").into_iter().flat_map(|list| list.children.iter());
+            fields.extend(definitions.filter_map(|definition| {
+                Some((definition.text_of("key")?.to_owned(), definition.text_of("name")?.to_owned()))
+            }));
+        })
+        .await?;
+    Ok(fields)
 }
 
 fn is_compute(kind: &str) -> bool {

@@ -6,24 +6,31 @@
 //!
 //! Reading order: [`Vcenter`] here; `session` (login, re-login, patience), `soap` (one exchange) and `xml`;
 //! `properties` (the property collector, page by page); `vms`, `row` and `devices` (wire to
-//! [`VmSighting`]); `inventory` (names and places); `tasks` (running clones).
+//! [`VmSighting`]); `reading` (a few VMs by their ids); `inventory` (names and places); `tasks` (running clones);
+//! `updates` (which VMs changed) and `events` (what happened to them, and who did it).
 //!
 //! What it promises: every call has a deadline and every answer a size limit; a page that is lost makes
 //! the whole read begin again; absent values, empty enums and objects that vanish while they are read are
 //! ordinary; a lost session is replaced once; a wrong password is sent once, then not again for a quarter of
 //! an hour. A read that is dropped half way leaves a container view behind until the session ends.
 //!
-//! What it deliberately does not do: change anything, follow updates (`WaitForUpdatesEx` does not tell
-//! everything; the periodic full read does), keep what it read, or speak the JSON API.
+//! Changes are followed as hints only: vCenter says which VMs are worth a look, and what is true is read then. It does
+//! not tell everything, so whoever follows changes reads everything from time to time as well. A [`Watcher`] that is
+//! dropped takes its collector away.
+//!
+//! What it deliberately does not do: change anything in the inventory, keep what it read, or speak the JSON API.
 
 mod devices;
 mod errors;
+mod events;
 mod inventory;
 mod properties;
+mod reading;
 mod row;
 mod session;
 mod soap;
 mod tasks;
+mod updates;
 mod vms;
 mod xml;
 
@@ -39,9 +46,12 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use errors::{SetupError, VcenterError};
+pub use events::{EVENTS_MAX, EventCursor, VmEvent, VmEvents};
 pub use inventory::{DatacenterNames, InventoryNames, TemplateName};
+pub use reading::VmReading;
 pub use soap::CallStats;
 pub use tasks::{CloneTarget, CloneTask, CloneTaskState};
+pub use updates::{Changes, Watcher};
 pub use vms::{Unreadable, VmListing, VmQuery};
 
 use crate::clock::SharedClock;
@@ -149,6 +159,16 @@ impl Vcenter {
         self.shared.read(vms::read_all).await
     }
 
+    /// Exactly the VMs with these managed object ids, each read whole. An id that is named twice counts once; none
+    /// sends nothing but a login.
+    ///
+    /// # Errors
+    /// [`VcenterError`], after `read_attempts_max` tries when transient. A VM that is gone or hidden is no error.
+    pub async fn read_vms(&self, moids: &[String]) -> Result<VmReading, VcenterError> {
+        let wanted: std::collections::BTreeSet<String> = moids.iter().cloned().collect();
+        self.shared.read(|channel| reading::read_these(channel, wanted.clone())).await
+    }
+
     /// Every VM that any identity in `wanted` fits, each once, in the order of their ids: empty when
     /// there is none, two when a name is taken or an identity is borne twice.
     ///
@@ -157,6 +177,22 @@ impl Vcenter {
     pub async fn find_vm(&self, wanted: &VmQuery<'_>) -> Result<Vec<VmSighting>, VcenterError> {
         let wanted = vms::Search::from(wanted);
         self.shared.read(|channel| vms::find(channel, wanted.clone())).await
+    }
+
+    /// Events that name a VM, since `since`; without it, an empty list and where the log stands now by the server's own
+    /// clock. A server without an event log has none.
+    ///
+    /// # Errors
+    /// [`VcenterError`], after `read_attempts_max` tries when transient.
+    pub async fn vm_events(&self, since: Option<&EventCursor>) -> Result<VmEvents, VcenterError> {
+        let since = since.copied();
+        self.shared.read(|channel| events::read_events(channel, since)).await
+    }
+
+    /// What follows changes within this client's session. Sends nothing yet.
+    #[must_use]
+    pub fn watch(&self) -> Watcher {
+        Watcher::new(Arc::clone(&self.shared))
     }
 
     /// Clone tasks queued or running whose target is called `name`, or whose target vCenter does not

@@ -12,6 +12,9 @@ use super::xml::{Element, escaped};
 /// More pages than this are not read: at 100 objects each that is 500,000 objects.
 const PAGES_MAX: usize = 5_000;
 
+/// The fault that says that an object does not exist.
+pub(super) const GONE: &str = "ManagedObjectNotFound";
+
 /// Which properties of which type. A type stands for its subtypes too.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'w> {
@@ -26,7 +29,20 @@ pub(super) struct Object<'p, 'a> {
     properties: Vec<(&'p str, &'p Element<'a>)>,
     /// What could not be read, and why: property path and fault type.
     pub missing: Vec<(&'p str, String)>,
+    /// vCenter says in place of a property that this very object is not found.
+    pub says_gone: bool,
 }
+
+/// What a page brings.
+#[derive(Debug)]
+pub(super) enum Found<'o, 'p, 'a> {
+    Object(&'o Object<'p, 'a>),
+    /// An object that was named and could not be read at all, and the fault's type.
+    Missing(MoRef, String),
+}
+
+/// Takes what the pages bring.
+type Each<'e> = &'e mut (dyn FnMut(Found<'_, '_, '_>) + Send);
 
 impl<'p, 'a> Object<'p, 'a> {
     /// The value of a property; `None` when it is unset or could not be read.
@@ -58,12 +74,7 @@ impl Channel {
         each: &mut (dyn FnMut(&Object<'_, '_>) + Send),
     ) -> Result<(), VcenterError> {
         let view = self.create_view(kinds).await?;
-        let objects = format!(
-            "<objectSet>{}<skip>true</skip><selectSet xsi:type=\"TraversalSpec\"><name>view</name>\
-             <type>ContainerView</type><path>view</path><skip>false</skip></selectSet></objectSet>",
-            view.element("obj")
-        );
-        let outcome = self.retrieve(&objects, wanted, each).await;
+        let outcome = self.retrieve(&view_objects(&view), wanted, &mut only_objects(each)).await;
         // A view lives as long as its session and costs the server memory. When this fails the read
         // is still good.
         let destroyed = self.call("DestroyView", &view, "").await.and_then(|reply| reply.open(|_| Ok(())));
@@ -84,12 +95,13 @@ impl Channel {
         for chunk in objects.chunks(page.max(1)) {
             let set: String =
                 chunk.iter().map(|o| format!("<objectSet>{}</objectSet>", o.element("obj"))).collect();
-            match self.retrieve(&set, wanted, each).await {
+            let outcome = self.retrieve(&set, wanted, &mut only_objects(each)).await;
+            match outcome {
                 // A server that does not know reportMissingObjectsInResults: ask for each alone.
-                Err(error) if error.is_fault("ManagedObjectNotFound") && chunk.len() > 1 => {
+                Err(error) if error.is_fault(GONE) && chunk.len() > 1 => {
                     for object in chunk {
                         let alone = format!("<objectSet>{}</objectSet>", object.element("obj"));
-                        gone_is_fine(self.retrieve(&alone, wanted, each).await)?;
+                        gone_is_fine(self.retrieve(&alone, wanted, &mut only_objects(each)).await)?;
                     }
                 }
                 other => gone_is_fine(other)?,
@@ -98,17 +110,59 @@ impl Channel {
         Ok(())
     }
 
-    async fn create_view(&self, kinds: &[&str]) -> Result<MoRef, VcenterError> {
+    /// Reads `wanted` of exactly these objects in one request. What is missing is told where the server tells it.
+    pub async fn read_named(
+        &self,
+        objects: &[MoRef],
+        wanted: &[Wanted<'_>],
+        each: Each<'_>,
+    ) -> Result<(), VcenterError> {
+        let set: String =
+            objects.iter().map(|o| format!("<objectSet>{}</objectSet>", o.element("obj"))).collect();
+        self.retrieve(&set, wanted, each).await
+    }
+
+    /// Reads `wanted` of one object in the way that makes every server say when it is gone, and returns whether it
+    /// said so of exactly this object.
+    pub async fn is_gone(
+        &self,
+        object: &MoRef,
+        wanted: &[Wanted<'_>],
+        each: Each<'_>,
+    ) -> Result<bool, VcenterError> {
+        let sets: String = wanted.iter().map(prop_set).collect();
+        let arguments =
+            format!("<specSet>{sets}<objectSet>{}</objectSet></specSet><options/>", object.element("obj"));
+        let collector = &self.live.service.property_collector;
+        let reply = self.call("RetrievePropertiesEx", collector, &arguments).await?;
+        if reply.fault_names(object, GONE) {
+            return Ok(true);
+        }
+        self.read_page(&reply, each).map(|_| false)
+    }
+
+    /// A view of all objects of `kinds` below the root folder. It lives until it is destroyed or the session ends.
+    pub async fn create_view(&self, kinds: &[&str]) -> Result<MoRef, VcenterError> {
         let service = &self.live.service;
         let types: String = kinds.iter().map(|k| format!("<type>{}</type>", escaped(k))).collect();
         let arguments =
             format!("{}{types}<recursive>true</recursive>", service.root_folder.element("container"));
-        let reply = self.call("CreateContainerView", &service.view_manager, &arguments).await?;
+        self.make("CreateContainerView", &service.view_manager, &arguments).await
+    }
+
+    /// A call that answers with a reference to what it made.
+    pub async fn make(
+        &self,
+        method: &'static str,
+        this: &MoRef,
+        arguments: &str,
+    ) -> Result<MoRef, VcenterError> {
+        let reply = self.call(method, this, arguments).await?;
         reply.open(|answer| {
             answer
                 .child("returnval")
                 .and_then(MoRef::read)
-                .ok_or_else(|| reply.not_understood("no view".to_owned()))
+                .ok_or_else(|| reply.not_understood("no reference to what was made".to_owned()))
         })
     }
 
@@ -116,7 +170,7 @@ impl Channel {
         &self,
         objects: &str,
         wanted: &[Wanted<'_>],
-        each: &mut (dyn FnMut(&Object<'_, '_>) + Send),
+        each: Each<'_>,
     ) -> Result<(), VcenterError> {
         let collector = &self.live.service.property_collector;
         let arguments = format!(
@@ -135,11 +189,7 @@ impl Channel {
     }
 
     /// Hands each object of a page to `each` and returns the token of the next page.
-    fn read_page(
-        &self,
-        reply: &Reply,
-        each: &mut (dyn FnMut(&Object<'_, '_>) + Send),
-    ) -> Result<Option<String>, VcenterError> {
+    fn read_page(&self, reply: &Reply, each: Each<'_>) -> Result<Option<String>, VcenterError> {
         reply.open(|answer| {
             let Some(result) = answer.child("returnval") else { return Ok(None) };
             for element in result.children_named("objects") {
@@ -148,21 +198,52 @@ impl Channel {
                 if object.missing.iter().any(|(_, fault)| fault == "NotAuthenticated") {
                     return Err(self.not_authenticated());
                 }
-                each(&object);
+                each(Found::Object(&object));
+            }
+            for missing in result.children_named("missingObjects") {
+                if let Some(reference) = missing.child("obj").and_then(MoRef::read) {
+                    let fault = inner_fault(missing);
+                    each(Found::Missing(reference, fault.map_or_else(|| "Fault".to_owned(), fault_kind)));
+                }
             }
             Ok(result.text_of("token").map(str::to_owned))
         })
     }
 }
 
+fn only_objects<'e>(
+    each: &'e mut (dyn FnMut(&Object<'_, '_>) + Send),
+) -> impl FnMut(Found<'_, '_, '_>) + Send + 'e {
+    |found| {
+        if let Found::Object(object) = found {
+            each(object);
+        }
+    }
+}
+
+/// The fault inside a `LocalizedMethodFault` called `fault`.
+pub(super) fn inner_fault<'p, 'a>(holder: &'p Element<'a>) -> Option<&'p Element<'a>> {
+    holder.child("fault").and_then(|localized| localized.child("fault"))
+}
+
 fn gone_is_fine(outcome: Result<(), VcenterError>) -> Result<(), VcenterError> {
     match outcome {
-        Err(error) if error.is_fault("ManagedObjectNotFound") => Ok(()),
+        Err(error) if error.is_fault(GONE) => Ok(()),
         other => other,
     }
 }
 
-fn prop_set(wanted: &Wanted<'_>) -> String {
+/// The part of a filter that selects the objects of a view.
+pub(super) fn view_objects(view: &MoRef) -> String {
+    format!(
+        "<objectSet>{}<skip>true</skip><selectSet xsi:type=\"TraversalSpec\"><name>view</name>\
+         <type>ContainerView</type><path>view</path><skip>false</skip></selectSet></objectSet>",
+        view.element("obj")
+    )
+}
+
+/// The part of a filter that selects the properties.
+pub(super) fn prop_set(wanted: &Wanted<'_>) -> String {
     let paths: String = wanted.paths.iter().map(|p| format!("<pathSet>{}</pathSet>", escaped(p))).collect();
     format!("<propSet><type>{}</type>{paths}</propSet>", escaped(wanted.kind))
 }
@@ -173,6 +254,7 @@ pub(super) fn read_object<'p, 'a>(element: &'p Element<'a>) -> Option<Object<'p,
         reference: element.child("obj").and_then(MoRef::read)?,
         properties: vec![],
         missing: vec![],
+        says_gone: false,
     };
     for set in element.children_named("propSet") {
         // An unset property may also come as a name without a value (recorded: a page after the first).
@@ -181,8 +263,10 @@ pub(super) fn read_object<'p, 'a>(element: &'p Element<'a>) -> Option<Object<'p,
         }
     }
     for set in element.children_named("missingSet") {
-        let kind =
-            set.child("fault").and_then(|f| f.child("fault")).map_or_else(|| "Fault".to_owned(), fault_kind);
+        let fault = inner_fault(set);
+        let kind = fault.map_or_else(|| "Fault".to_owned(), fault_kind);
+        let named = fault.and_then(|fault| fault.child("obj")).and_then(MoRef::read);
+        object.says_gone |= kind == GONE && named.is_some_and(|named| named.id == object.reference.id);
         object.missing.push((set.text_of("path").unwrap_or_default(), kind));
     }
     Some(object)

@@ -2,6 +2,8 @@
 //!
 //! Nothing here fails. A value that is absent, empty or odd is `None` in the sighting.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::devices::{Nic, read_disk, read_nic};
@@ -19,20 +21,24 @@ pub(super) const EXTRA_CONFIG: &str = "config.extraConfig";
 
 /// Everything of a sighting except `vm_uid`. The devices are most of `config.hardware`; the rest of it
 /// is not asked for.
-pub(super) const DETAIL: [&str; 13] = [
+pub(super) const DETAIL: [&str; 17] = [
     "name",
     "parent",
     "config.instanceUuid",
     "config.uuid",
     "config.template",
+    "config.firmware",
     "config.hardware.numCPU",
     "config.hardware.memoryMB",
     "config.hardware.device",
     "runtime.powerState",
     "runtime.host",
+    "runtime.connectionState",
     "datastore",
     "guest.ipAddress",
     "guest.hostName",
+    "snapshot",
+    "customValue",
 ];
 
 /// How sweeps of a session read `vm_uid`.
@@ -83,6 +89,11 @@ pub(super) struct Row {
     disks: Vec<DiskSighting>,
     pub ip_address: Option<String>,
     guest_hostname: Option<String>,
+    firmware: Option<String>,
+    connection: Option<String>,
+    snapshots: Vec<String>,
+    /// Values by the key of their custom attribute.
+    custom_values: Vec<(String, String)>,
 }
 
 impl Row {
@@ -114,7 +125,17 @@ impl Row {
             disks,
             ip_address: owned("guest.ipAddress"),
             guest_hostname: owned("guest.hostName"),
+            firmware: owned("config.firmware"),
+            connection: owned("runtime.connectionState"),
+            snapshots: object.value("snapshot").map(snapshots).unwrap_or_default(),
+            custom_values: object.value("customValue").map(custom_values).unwrap_or_default(),
         }
+    }
+
+    /// The objects whose names and places [`Row::sighting`] will ask for.
+    pub fn places(&self) -> impl Iterator<Item = MoRef> {
+        let places = self.parent.iter().chain(&self.host).chain(&self.datastores).cloned();
+        places.chain(self.nics.iter().filter_map(Nic::place))
     }
 
     /// With names instead of references; `None` for a VM that did not tell its name.
@@ -124,6 +145,9 @@ impl Row {
         let mut datastores: Vec<String> = self.datastores.iter().filter_map(|d| tree.name(&d.id)).collect();
         datastores.sort();
         datastores.dedup();
+        let custom_values: BTreeMap<String, String> = (self.custom_values.into_iter())
+            .filter_map(|(key, value)| Some((tree.custom_fields.get(&key)?.clone(), value)))
+            .collect();
         Some(VmSighting {
             seen_at: self.seen_at,
             moid: self.reference.id,
@@ -145,10 +169,10 @@ impl Row {
             disks: self.disks,
             ip_address: self.ip_address,
             guest_hostname: self.guest_hostname,
-            firmware: None,
-            connection: None,
-            snapshots: Vec::new(),
-            custom_values: std::collections::BTreeMap::new(),
+            firmware: self.firmware,
+            connection: self.connection,
+            snapshots: self.snapshots,
+            custom_values,
         })
     }
 }
@@ -161,6 +185,23 @@ fn vm_uid(object: &Object<'_, '_>) -> Option<String> {
         list.children.iter().find(|entry| entry.text_of("key") == Some(UID_KEY))
     })?;
     entry.text_of("value").map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Names of a `VirtualMachineSnapshotInfo`, each before those that were taken after it. The parser bounds the depth.
+fn snapshots(info: &Element<'_>) -> Vec<String> {
+    fn add(taken: &Element<'_>, names: &mut Vec<String>) {
+        names.extend(taken.text_of("name").map(unescaped));
+        taken.children_named("childSnapshotList").for_each(|later| add(later, names));
+    }
+    let mut names = Vec::new();
+    info.children_named("rootSnapshotList").for_each(|first| add(first, &mut names));
+    names
+}
+
+/// Keys and values of an `ArrayOfCustomFieldValue`. An empty value is how an attribute is taken away.
+fn custom_values(list: &Element<'_>) -> Vec<(String, String)> {
+    let entry = |e: &Element<'_>| Some((e.text_of("key")?.to_owned(), e.text_of("value")?.to_owned()));
+    list.children.iter().filter_map(entry).collect()
 }
 
 /// Any entry whose key can stand between quotes and whose value is not empty.
@@ -179,5 +220,59 @@ fn power(text: &str) -> Option<PowerState> {
         "poweredOff" => Some(PowerState::PoweredOff),
         "suspended" => Some(PowerState::Suspended),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::properties::read_object;
+    use super::*;
+
+    fn sighting(properties: &str, tree: &Tree) -> VmSighting {
+        let text = format!(
+            "<objects><obj type=\"VirtualMachine\">vm-1</obj><propSet><name>name</name><val>a</val></propSet>{properties}</objects>"
+        );
+        let element = Element::parse(&text).unwrap();
+        Row::read(&read_object(&element).unwrap(), Timestamp::UNIX_EPOCH).sighting(tree).unwrap()
+    }
+
+    #[test]
+    fn snapshots_are_named_each_before_those_taken_after_it() {
+        let seen = sighting(
+            "<propSet><name>snapshot</name><val><currentSnapshot>s-3</currentSnapshot>\
+             <rootSnapshotList><name>clean</name><childSnapshotList><name>init</name>\
+             <childSnapshotList><name>a%2fb</name></childSnapshotList></childSnapshotList>\
+             <childSnapshotList><name>other</name></childSnapshotList></rootSnapshotList>\
+             <rootSnapshotList><name>second</name></rootSnapshotList></val></propSet>",
+            &Tree::default(),
+        );
+        assert_eq!(seen.snapshots, ["clean", "init", "a/b", "other", "second"]);
+        assert!(sighting("", &Tree::default()).snapshots.is_empty());
+    }
+
+    #[test]
+    fn custom_values_have_the_names_of_their_attributes_and_empty_ones_are_none() {
+        let entry = |key: u8, value: &str| {
+            format!("<CustomFieldValue><key>{key}</key><value>{value}</value></CustomFieldValue>")
+        };
+        let list = [entry(1, "alice"), entry(2, ""), entry(3, "unnamed")].concat();
+        let properties = format!("<propSet><name>customValue</name><val>{list}</val></propSet>");
+        let mut tree = Tree::default();
+        tree.custom_fields =
+            [("1", "owner"), ("2", "purpose")].map(|(k, n)| (k.to_owned(), n.to_owned())).into();
+        let expected = BTreeMap::from([("owner".to_owned(), "alice".to_owned())]);
+        assert_eq!(sighting(&properties, &tree).custom_values, expected);
+        assert!(sighting(&properties, &Tree::default()).custom_values.is_empty());
+    }
+
+    #[test]
+    fn firmware_and_connection_are_told_and_a_blank_one_is_none() {
+        let seen = sighting(
+            "<propSet><name>config.firmware</name><val>efi</val></propSet>\
+             <propSet><name>runtime.connectionState</name><val></val></propSet>",
+            &Tree::default(),
+        );
+        assert_eq!((seen.firmware.as_deref(), seen.connection), (Some("efi"), None));
     }
 }

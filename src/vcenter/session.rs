@@ -68,6 +68,7 @@ pub(super) struct Service {
     session_manager: MoRef,
     pub task_manager: Option<MoRef>,
     pub event_manager: Option<MoRef>,
+    pub custom_fields_manager: Option<MoRef>,
 }
 
 /// One session in the hands of one read.
@@ -141,6 +142,7 @@ fn read_service(content: &Element<'_>) -> Option<Service> {
         session_manager: reference("sessionManager")?,
         task_manager: reference("taskManager"),
         event_manager: reference("eventManager"),
+        custom_fields_manager: reference("customFieldsManager"),
     })
 }
 
@@ -224,6 +226,14 @@ impl Shared {
                 Err(self.refused(next_try_at))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// The session as it is, without a login.
+    pub async fn open_session(&self) -> Option<Arc<Live>> {
+        match &*self.state.lock().await {
+            State::LoggedIn(live) => Some(Arc::clone(live)),
+            State::LoggedOut | State::Refused { .. } => None,
         }
     }
 

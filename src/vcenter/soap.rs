@@ -215,6 +215,16 @@ impl Reply {
         VcenterError::NotUnderstood { vcenter: self.vcenter.clone(), method: self.method.to_owned(), what }
     }
 
+    /// Whether this is a fault of this type that names this very object.
+    pub fn fault_names(&self, object: &MoRef, kind: &str) -> bool {
+        let Ok(root) = Element::parse(&self.text) else { return false };
+        let detail = root.child("Body").and_then(|b| b.child("Fault")).and_then(|f| f.child("detail"));
+        let fault = detail.and_then(|detail| detail.children.first());
+        fault.is_some_and(|fault| {
+            fault_kind(fault) == kind && fault.text_of("obj") == Some(object.id.as_str())
+        })
+    }
+
     fn status_only(&self) -> VcenterError {
         VcenterError::UnexpectedStatus {
             vcenter: self.vcenter.clone(),
@@ -241,7 +251,7 @@ impl Reply {
 /// The type of a fault: `xsi:type` where it is given, else the element's name without `Fault`.
 pub(super) fn fault_kind(fault: &Element<'_>) -> String {
     match &fault.xsi_type {
-        Some(kind) => kind.clone(),
+        Some(kind) => kind.clone().into_owned(),
         None => fault.name.strip_suffix("Fault").unwrap_or(fault.name).to_owned(),
     }
 }

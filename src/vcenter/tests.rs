@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod log;
+mod reading;
 mod searching;
+mod watching;
 
 use std::sync::Arc;
 

@@ -134,7 +134,7 @@ fn same_uuid(wanted: Option<&str>, seen: Option<&str>) -> bool {
 
 /// Reads every VM whole.
 pub(super) async fn read_all(channel: Channel) -> Result<VmListing, VcenterError> {
-    let tree = Tree::read(&channel).await?;
+    let tree = Tree::read_with_fields(&channel).await?;
     let swept = sweep(&channel, &DETAIL).await?;
     let mut vms: Vec<VmSighting> = swept.rows.into_iter().filter_map(|row| row.sighting(&tree)).collect();
     vms.sort_by(|a, b| a.moid.cmp(&b.moid));
@@ -161,7 +161,7 @@ pub(super) async fn find(channel: Channel, wanted: Search) -> Result<Vec<VmSight
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
-    let tree = Tree::read(&channel).await?;
+    let tree = Tree::read_with_fields(&channel).await?;
     let mut found = read_whole(&channel, &candidates, &tree).await?;
     found.retain(|seen| wanted.fits(seen));
     found.sort_by(|a, b| a.moid.cmp(&b.moid));
