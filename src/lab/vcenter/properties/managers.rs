@@ -99,6 +99,9 @@ impl Scene<'_> {
         match target.type_name.as_str() {
             "ServiceInstance" => target.id == "ServiceInstance",
             "ContainerView" => self.session.is_some_and(|one| one.views.contains_key(&target.id)),
+            "EventHistoryCollector" => {
+                self.session.is_some_and(|one| one.event_collectors.contains_key(&target.id))
+            }
             "DistributedVirtualSwitch" => *target == self.switch(),
             _ => MANAGERS.iter().chain(&CLUSTER_MANAGERS).any(is_named),
         }
@@ -111,6 +114,7 @@ impl Scene<'_> {
             "TaskManager" => vec!["recentTask", "maxCollector"],
             "ContainerView" => vec!["view", "container", "type", "recursive"],
             "CustomFieldsManager" => vec!["field"],
+            "EventHistoryCollector" => vec!["latestPage"],
             "EventManager" => vec!["latestEvent", "maxCollector"],
             "DistributedVirtualSwitch" => vec!["uuid", "name"],
             _ => Vec::new(),
@@ -129,7 +133,10 @@ impl Scene<'_> {
             }
             ("TaskManager", "recentTask") => self.recent_tasks(None),
             ("TaskManager" | "EventManager", "maxCollector") => Val::Int(32),
-            ("EventManager", "latestEvent") => Val::Unset,
+            ("EventManager", "latestEvent") => self.latest_event(),
+            ("EventHistoryCollector", "latestPage") => {
+                self.latest_page(self.session?.event_collectors.get(&target.id)?)
+            }
             ("ContainerView", "view") => Val::refs(self.view_members(view()?)),
             ("ContainerView", "container") => Val::Ref(view()?.container.clone()),
             ("ContainerView", "recursive") => Val::Bool(view()?.recursive),
