@@ -221,7 +221,16 @@ impl Scene<'_> {
             }
             EventDetail::Migrated { host: source, datastore } => {
                 let store = self.argument("DatastoreEventArgument", "datastore", *datastore);
-                vec![("sourceHost", host(*source)), ("sourceDatastore", store)]
+                // What moves from host to host stays in its data centre.
+                let datacenter = self.vsphere.datacenter_of(*source).map(|one| one.moid);
+                let datacenter = Val::maybe(datacenter, |moid| {
+                    self.argument("DatacenterEventArgument", "datacenter", moid)
+                });
+                vec![
+                    ("sourceHost", host(*source)),
+                    ("sourceDatacenter", datacenter),
+                    ("sourceDatastore", store),
+                ]
             }
             EventDetail::Cloning { folder, host: to, name, fault } => vec![
                 ("destFolder", self.argument("FolderEventArgument", "folder", *folder)),
@@ -249,6 +258,24 @@ impl Scene<'_> {
     fn argument(&self, type_name: &'static str, field: &'static str, moid: Moid) -> Val {
         argument(type_name, field, self.vsphere.name_of(moid).unwrap_or_default(), moid)
     }
+}
+
+/// `EventDescription`: the events that the lab tells. Its texts have no formats of their own.
+pub(super) fn event_description() -> Val {
+    let detail = |kind: &EventKind| {
+        let category = if *kind == EventKind::VmCloneFailed { "error" } else { "info" };
+        let formats =
+            ["formatOnDatacenter", "formatOnComputeResource", "formatOnHost", "formatOnVm", "fullFormat"];
+        let mut fields = vec![
+            ("key", Val::text(kind.type_name())),
+            ("description", Val::text(kind.type_name())),
+            ("category", Val::text(category)),
+        ];
+        fields.extend(formats.map(|format| (format, Val::text(""))));
+        Val::of("EventDescriptionEventDetail", fields)
+    };
+    let details = EventKind::ALL.iter().map(detail).collect();
+    Val::of("EventDescription", vec![("eventInfo", Val::List("EventDescriptionEventDetail", details))])
 }
 
 fn argument(type_name: &'static str, field: &'static str, name: &str, moid: Moid) -> Val {

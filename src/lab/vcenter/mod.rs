@@ -18,23 +18,26 @@
 //! | `CreateFilter` | 24 |
 //! | `WaitForUpdatesEx` | 25 (first), 26 (truncated rest), 27, 28 (nothing), 66 to 72 (modify, enter, leave) |
 //! | an unknown method | 30 |
+//! | `QueryEvents` | 80 (cloned, power, suspended, reconfigured, migrated) |
+//! | `snapshot`, `customValue`, `config.changeVersion`, `config.firmware`, `runtime.connectionState` | 81 |
 //!
 //! Proven by `govc` 0.46.3 only (it accepts the answers; no recording): `DestroyView`, `DestroyPropertyFilter`,
 //! `FindByUuid`, `CloneVM_Task`, `PowerOnVM_Task`, `PowerOffVM_Task`, `Rename_Task`, `Destroy_Task`,
 //! `ReconfigVM_Task`, `MoveIntoFolder_Task`, `CreateFolder`, `AddCustomFieldDef`, `SetField`, `ShutdownGuest`,
 //! `MarkAsTemplate`, `MarkAsVirtualMachine`, `UnregisterVM`, `SuspendVM_Task`, `RelocateVM_Task`,
 //! `CreateSnapshot_Task`, `RemoveSnapshot_Task`, `RemoveAllSnapshots_Task`, `CreateCollectorForEvents`,
-//! `SetCollectorPageSize`, the `info` of a task, and the properties that it reads.
+//! `SetCollectorPageSize`, `DestroyCollector`, the `info` of a task, and the properties that it reads.
 //!
-//! The shapes of events, snapshots and custom values were compared by eye with the answers of vcsim 0.46.3; events
-//! that vcsim does not tell (`VmRenamedEvent`, `CustomFieldValueChangedEvent`, `TaskEvent`) follow the vSphere Web
-//! Services API. As there, the move into a folder and a snapshot are told by a `TaskEvent`.
+//! Events that vcsim does not tell (`VmRenamedEvent`, `CustomFieldValueChangedEvent`, `TaskEvent`) and `VmRemovedEvent`
+//! follow the vSphere Web Services API. As there, the move into a folder and a snapshot are told by a `TaskEvent`.
 //!
 //! Unproven: `RetrieveProperties`, `SessionIsActive`, `CurrentTime`, `CancelRetrievePropertiesEx`,
 //! `CancelWaitForUpdates`, `FindAllByUuid`, `FindByInventoryPath`, `FindChild`, `FindByIp`, `FindByDnsName`,
-//! `QueryEvents` (which of too many events a real vCenter keeps is not known; here the newest),
-//! `ReadNextEvents`, `RewindCollector`, `DestroyCollector`, `ResetVM_Task`, `RebootGuest`, keyed property paths, `GET /sdk/vimServiceVersions.xml`, and the
-//! `NotAuthenticated` SOAP fault, which is what a real vCenter is expected to answer (vcenter.md A6).
+//! `ReadNextEvents`, `RewindCollector`, `ResetVM_Task`, `RebootGuest`, the order of `QueryEvents` (vcsim answers
+//! the newest first, the lab the oldest) and which of too many events are kept (here the newest), what somebody
+//! without the right to see a machine is answered, `InvalidCollectorVersion`, keyed property paths,
+//! `GET /sdk/vimServiceVersions.xml`, and the `NotAuthenticated` SOAP fault, which is what a real vCenter is expected
+//! to answer (vcenter.md A6).
 //!
 //! Known to be missing, so that a client stumbles: `summary` of a resource pool (`govc pool.info`), `usageSummary`
 //! of a cluster, list views (`govc tasks`, `govc events` of several objects), creating and registering a machine

@@ -34,6 +34,25 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::VmBeingCloned,
+        Self::VmCloned,
+        Self::VmCloneFailed,
+        Self::VmStarting,
+        Self::VmPoweredOn,
+        Self::VmStopping,
+        Self::VmPoweredOff,
+        Self::VmSuspending,
+        Self::VmSuspended,
+        Self::VmReconfigured,
+        Self::VmRenamed,
+        Self::VmMigrated,
+        Self::VmRemoved,
+        Self::CustomFieldValueChanged,
+        Self::Task,
+    ];
+
     /// The type on the wire.
     #[must_use]
     pub fn type_name(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! What is no inventory object: the service instance, the managers, views, the distributed switch.
 
 use super::Scene;
+use crate::lab::vcenter::events::event_description;
 use crate::lab::vcenter::value::{Ref, Val};
 use crate::lab::vsphere::Vsphere;
 
@@ -115,7 +116,7 @@ impl Scene<'_> {
             "ContainerView" => vec!["view", "container", "type", "recursive"],
             "CustomFieldsManager" => vec!["field"],
             "EventHistoryCollector" => vec!["latestPage"],
-            "EventManager" => vec!["latestEvent", "maxCollector"],
+            "EventManager" => vec!["description", "latestEvent", "maxCollector"],
             "DistributedVirtualSwitch" => vec!["uuid", "name"],
             _ => Vec::new(),
         }
@@ -133,6 +134,7 @@ impl Scene<'_> {
             }
             ("TaskManager", "recentTask") => self.recent_tasks(None),
             ("TaskManager" | "EventManager", "maxCollector") => Val::Int(32),
+            ("EventManager", "description") => event_description(),
             ("EventManager", "latestEvent") => self.latest_event(),
             ("EventHistoryCollector", "latestPage") => {
                 self.latest_page(self.session?.event_collectors.get(&target.id)?)
