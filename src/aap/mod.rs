@@ -1,5 +1,5 @@
 //! The client of an automation controller (AWX, or the controller of AAP): launches workflow job templates, finds
-//! runs again, reads what became of them, keeps the claims and the bridge's own key in the inventory.
+//! runs again, reads what became of them, keeps the claims and the bridge's own keys in the inventory.
 //!
 //! Three rules shape it, and each has a measured reason (MEASURED.md, CONTRACT.md):
 //!

@@ -54,7 +54,7 @@ struct Traversal {
 pub(super) struct Content {
     pub(super) object: Ref,
     pub(super) set: Vec<(String, Val)>,
-    missing: Vec<Val>,
+    pub(super) missing: Vec<Val>,
 }
 
 impl Content {

@@ -63,6 +63,7 @@ impl Desk<'_> {
             "MoveIntoFolder_Task" => {
                 let folder = target()?;
                 let vms: Vec<Moid> = method.all("list").filter_map(|one| one.moref().moid()).collect();
+                vms.iter().try_for_each(|vm| self.machine(*vm).map(drop))?;
                 let moved = vms.iter().try_for_each(|vm| self.vsphere.move_into_folder(*vm, folder));
                 ("Folder.moveInto", folder, moved, vms)
             }
