@@ -911,6 +911,29 @@ async fn variables_written_as_yaml_are_read_as_json_from_the_controller() {
 }
 
 #[actix_web::test]
+async fn a_list_of_hosts_is_read_as_it_was_recorded() {
+    let replay = Replay::start(&[]);
+    replay.play_at("hosts_by_name", "/api/v2/hosts/");
+    let since = "2026-11-20T20:48:28.387676Z".parse().unwrap();
+    let listing = replay.controller.hosts(2, Some(since)).await.unwrap();
+    assert!(listing.complete && listing.unread.is_empty());
+    assert_eq!(listing.server_time, Some("2026-11-20T20:48:29Z".parse().unwrap()));
+    let [host] = listing.hosts.as_slice() else { panic!("{listing:?}") };
+    assert_eq!((host.id, host.name.as_str(), host.modified), (5, "vm-1.example.com", since));
+    assert_eq!(host.variables["moid"], "vm-1042");
+    let later = "2026-11-20T20:48:28.387677Z".parse().unwrap();
+    let answer = replay.controller.hosts(2, Some(later)).await;
+    assert!(matches!(answer, Err(ReadError::Contract { .. })), "a row older than was asked for: {answer:?}");
+    let answer = replay.controller.hosts(3, None).await;
+    assert!(matches!(answer, Err(ReadError::Contract { .. })), "a row of another inventory: {answer:?}");
+
+    let replay = Replay::start(&[]);
+    replay.play_at("hosts_bob_empty", "/api/v2/hosts/");
+    let listing = replay.controller.hosts(2, None).await.unwrap();
+    assert!(listing.complete && listing.hosts.is_empty(), "who may read nothing sees nothing: {listing:?}");
+}
+
+#[actix_web::test]
 async fn a_host_is_created_once_and_both_shapes_of_a_duplicate_are_told() {
     let create = async |replay: &Replay, name: &str| {
         let variables = json!({"ansible_host": "10.0.0.5", "moid": "vm-1042"});

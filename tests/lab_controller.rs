@@ -26,6 +26,10 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+mod lab_controller {
+    mod hosts;
+}
+
 // ---- recordings ---------------------------------------------------------------------------------------------
 
 /// Keys whose contents belong to the one who wrote them: any shape is right.

@@ -23,6 +23,10 @@ use jiff::SignedDuration;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+mod lab_vcenter {
+    mod watching;
+}
+
 // ---- the lab under test -------------------------------------------------------------------------------------
 
 /// A served vCenter with seven running machines beside its templates; stops when dropped.

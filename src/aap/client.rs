@@ -158,16 +158,26 @@ impl Controller {
         query: &[(&str, String)],
         deadline: Deadline,
     ) -> Result<T, ReadError> {
+        self.get_answered(path, query, deadline).await.map(|(value, _)| value)
+    }
+
+    /// The same; the answer's headers come along.
+    pub(super) async fn get_answered<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        deadline: Deadline,
+    ) -> Result<(T, Answer), ReadError> {
         let base = self.base_path(deadline).await?;
         let result = self.get_absolute(format!("{base}{path}"), query, true, deadline).await;
         if matches!(result, Err(ReadError::Contract { .. })) {
             // The API may have moved (an upgrade puts it behind a gateway): look for it again next time.
             self.forget_base_path(&base).await;
         }
-        result.map(|(value, _)| value)
+        result
     }
 
-    /// The same for an absolute path; the answer's headers come along.
+    /// The same for an absolute path.
     pub(super) async fn get_absolute<T: DeserializeOwned>(
         &self,
         path: String,

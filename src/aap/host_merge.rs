@@ -1,4 +1,4 @@
-//! The bridge's own key in a host's variables: read, merge, write the whole, read back, compare, a bounded number of
+//! The bridge's own keys in a host's variables: read, merge, write the whole, read back, compare, a bounded number of
 //! times. The controller offers no condition on a write, so this narrows the window for lost updates and notices when
 //! ours was lost; it cannot notice that it undid somebody else's. Callers write one host at a time and only while no
 //! run is active on it (DESIGN.md, "who writes what in AAP").
@@ -16,9 +16,9 @@ const ROUNDS_MAX: u32 = 3;
 /// What came of a merge.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostMerge {
-    /// The key had this value already; nothing was written.
+    /// The keys had these values already; nothing was written.
     Unchanged(Host),
-    /// The key was written and read back.
+    /// The keys were written and read back.
     Merged(Host),
     /// It was written in each round and never read back: somebody else keeps writing this host.
     Contended {
@@ -36,6 +36,12 @@ pub enum HostMerge {
 impl Controller {
     /// Sets `key` of a host's variables to `value` and leaves every other key as it was read.
     pub async fn merge_host_key(&self, host_id: i64, key: &str, value: &Value) -> HostMerge {
+        self.merge_host_keys(host_id, &Map::from_iter([(key.to_owned(), value.clone())])).await
+    }
+
+    /// Sets all of `keys` in a host's variables, in one write, and leaves every other key as it was read. At most
+    /// three writes are sent; a write that did not take place is not sent again. No keys, no write.
+    pub async fn merge_host_keys(&self, host_id: i64, keys: &Map<String, Value>) -> HostMerge {
         let mut wrote = false;
         for round in 1..=ROUNDS_MAX + 1 {
             let host = match self.host_by_id(host_id).await {
@@ -43,7 +49,7 @@ impl Controller {
                 Ok(None) => return HostMerge::Gone,
                 Err(error) => return HostMerge::Unreadable(error),
             };
-            if host.variables.get(key) == Some(value) {
+            if keys.iter().all(|(key, value)| host.variables.get(key) == Some(value)) {
                 return if wrote { HostMerge::Merged(host) } else { HostMerge::Unchanged(host) };
             }
             if round > ROUNDS_MAX {
@@ -53,7 +59,9 @@ impl Controller {
                 sleep(self.jittered(round)).await;
             }
             wrote = true;
-            match self.replace_host_variables(host_id, &with_key(host.variables, key, value)).await {
+            let mut variables = host.variables;
+            variables.extend(keys.clone());
+            match self.replace_host_variables(host_id, &variables).await {
                 // Whatever the answer says, the next reading decides.
                 HostWrite::Written(_) | HostWrite::Unknown { .. } => {}
                 HostWrite::Gone => return HostMerge::Gone,
@@ -66,9 +74,4 @@ impl Controller {
         }
         HostMerge::Contended { rounds: ROUNDS_MAX }
     }
-}
-
-fn with_key(mut variables: Map<String, Value>, key: &str, value: &Value) -> Map<String, Value> {
-    variables.insert(key.to_owned(), value.clone());
-    variables
 }

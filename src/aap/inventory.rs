@@ -268,7 +268,7 @@ fn as_text(variables: &Map<String, Value>) -> String {
     Value::Object(variables.clone()).to_string()
 }
 
-fn host(row: wire::HostRow, variables: Map<String, Value>) -> Host {
+pub(super) fn host(row: wire::HostRow, variables: Map<String, Value>) -> Host {
     Host {
         id: row.id,
         inventory: row.inventory,

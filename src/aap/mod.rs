@@ -1,5 +1,5 @@
 //! The client of an automation controller (AWX, or the controller of AAP): launches workflow job templates, finds
-//! runs again, reads what became of them, keeps the claims and the bridge's own key in the inventory.
+//! runs again, reads what became of them, keeps the claims and the bridge's own keys in the inventory.
 //!
 //! Three rules shape it, and each has a measured reason (MEASURED.md, CONTRACT.md):
 //!
@@ -23,6 +23,7 @@ mod config;
 mod discovery;
 mod errors;
 mod host_merge;
+mod hosts;
 mod inventory;
 mod jobs;
 mod launch;
@@ -39,6 +40,7 @@ pub use config::{ControllerConfig, SetupError};
 pub use discovery::{Discovery, Me};
 pub use errors::{Backoff, ErrorClass, ErrorKind, ReadError, Severity, Violation};
 pub use host_merge::HostMerge;
+pub use hosts::{HostListing, UnreadHost, YAML_HOSTS_MAX};
 pub use inventory::{GroupAdd, Host, HostWrite, InventoryRef};
 pub use jobs::{Artifacts, FailureReason, JobReport};
 pub use launch::{LAUNCH_BODY_BYTES_MAX, LaunchAnswer, LaunchBody};

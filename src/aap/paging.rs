@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::client::{Controller, Deadline};
@@ -27,6 +28,10 @@ pub(super) struct Rows<T> {
     pub(super) rows: Vec<T>,
     /// False when there were more than [`PAGES_MAX`] pages.
     pub(super) complete: bool,
+    /// How many rows there were when the first page was read, as the controller counted them; `None` when it did not.
+    pub(super) count: Option<u64>,
+    /// When the first page was answered, by the controller's clock.
+    pub(super) date: Option<Timestamp>,
 }
 
 impl Controller {
@@ -39,6 +44,7 @@ impl Controller {
         deadline: Deadline,
     ) -> Result<Rows<T>, ReadError> {
         let mut rows: Vec<T> = Vec::new();
+        let (mut count, mut date) = (None, None);
         for _ in 0..PAGES_MAX {
             let mut query = filters.to_vec();
             query.push(("order_by", "id".to_owned()));
@@ -47,15 +53,18 @@ impl Controller {
             if let Some(id) = after {
                 query.push(("id__gt", id.to_string()));
             }
-            let page: wire::Page<T> = self.get(path, &query, deadline).await?;
+            let (page, answer): (wire::Page<T>, _) = self.get_answered(path, &query, deadline).await?;
+            if after.is_none() {
+                (count, date) = (page.count, answer.date);
+            }
             check_order(path, after, &page.results)?;
             let is_last = page.next.is_none() || page.results.is_empty();
             rows.extend(page.results);
             if is_last {
-                return Ok(Rows { rows, complete: true });
+                return Ok(Rows { rows, complete: true, count, date });
             }
         }
-        Ok(Rows { rows, complete: false })
+        Ok(Rows { rows, complete: false, count, date })
     }
 
     /// Reads the rows that belong to any of `ids` by `filter` (`…__in`), at most [`PAGE_SIZE_MAX`] ids a request.

@@ -10,6 +10,9 @@ use super::paging::Row;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<T> {
+    /// Rows from this window on, over all pages; absent when counting is switched off.
+    #[serde(default)]
+    pub(super) count: Option<u64>,
     /// Only its presence matters: see `paging.rs`.
     pub(super) next: Option<String>,
     pub(super) results: Vec<T>,

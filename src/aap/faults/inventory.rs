@@ -159,3 +159,96 @@ async fn names_are_looked_up_in_the_configured_organization_unless_the_call_name
     let pairs: Vec<(&str, &str)> = asked.iter().map(|(name, org)| (name.as_str(), org.as_str())).collect();
     assert_eq!(pairs, [("I", "VM Ops"), ("I", "Other & Co"), ("W", "VM Ops")]);
 }
+
+/// One host whose other writer holds on to what it read at the start: for each of our first `restores` writes it saves
+/// that again, whole, with its own counter moved on. What is held is seen by the test too.
+fn restored(
+    restores: u32,
+    held: std::sync::Arc<std::sync::Mutex<Value>>,
+) -> impl FnMut(&Request) -> Reply + Send {
+    let old = held.lock().unwrap().clone();
+    let mut writes = 0;
+    move |request| {
+        let mut held = held.lock().unwrap();
+        if request.method == "GET" {
+            return match request.path.as_str() {
+                "/api/v2/hosts/" => {
+                    let rows = [host_row(&held.to_string())];
+                    Reply::Json(200, json!({"count": 1, "next": null, "results": rows}))
+                }
+                _ => Reply::Json(200, host_row(&held.to_string())),
+            };
+        }
+        writes += 1;
+        let new: Value = serde_json::from_str(request.body["variables"].as_str().unwrap()).unwrap();
+        *held = new.clone();
+        if writes <= restores {
+            *held = old.clone();
+            held["theirs"] = json!({"saves": writes});
+        }
+        Reply::Json(200, host_row(&new.to_string()))
+    }
+}
+
+fn patches(server: &Server) -> usize {
+    server.seen().iter().filter(|request| request.method == "PATCH").count()
+}
+
+#[tokio::test]
+async fn keys_converge_once_a_writer_that_restores_old_rows_stops_and_its_own_keys_survive() {
+    let start = json!({"ansible_host": "192.0.2.7", "theirs": {"saves": 0}, "causeway": {"rev": 1}});
+    let ours = json!({"causeway": {"rev": 2}, "causeway_drift": {"fields": ["cpu"]}});
+    let ours = ours.as_object().unwrap();
+    for restores in 0..8_u32 {
+        let held = std::sync::Arc::new(std::sync::Mutex::new(start.clone()));
+        let server = Server::start(restored(restores, held.clone())).await;
+        let client = server.client();
+        let mut calls = 0;
+        loop {
+            calls += 1;
+            assert!(calls <= 4, "{restores}: no end");
+            match client.merge_host_keys(5, ours).await {
+                HostMerge::Contended { rounds } => assert_eq!(rounds, 3),
+                HostMerge::Merged(host) => {
+                    assert_eq!(host.variables["causeway"], json!({"rev": 2}));
+                    break;
+                }
+                other => panic!("{restores}: {other:?}"),
+            }
+        }
+        assert_eq!(calls, restores / 3 + 1, "{restores}: contended while it lasts");
+        assert_eq!(
+            patches(&server),
+            usize::try_from(restores + 1).unwrap(),
+            "one write more than were undone"
+        );
+        let expected = json!({"ansible_host": "192.0.2.7", "theirs": {"saves": restores},
+            "causeway": {"rev": 2}, "causeway_drift": {"fields": ["cpu"]}});
+        assert_eq!(*held.lock().unwrap(), expected, "{restores}");
+        let listing = client.hosts(2, None).await.unwrap();
+        assert_eq!(Value::Object(listing.hosts[0].variables.clone()), expected, "the list says the same");
+        assert!(matches!(client.merge_host_keys(5, ours).await, HostMerge::Unchanged(_)));
+    }
+}
+
+#[tokio::test]
+async fn several_keys_are_one_write_no_keys_are_none_and_a_lock_ends_the_merge() {
+    let server = Server::start(host_with(&before(), |_| Fate::Kept)).await;
+    let client = server.client();
+    let keys = json!({"causeway": {"rev": 2}, "causeway_other": null});
+    let HostMerge::Merged(host) = client.merge_host_keys(5, keys.as_object().unwrap()).await else {
+        panic!()
+    };
+    let expected =
+        json!({"ansible_host": "192.0.2.7", "causeway": {"rev": 2}, "causeway_other": null, "list": [1, 2]});
+    assert_eq!(Value::Object(host.variables), expected);
+    assert_eq!(patches(&server), 1);
+    assert!(matches!(client.merge_host_keys(5, &Map::new()).await, HostMerge::Unchanged(_)));
+    assert_eq!(patches(&server), 1);
+
+    let server = Server::start(host_with(&before(), |_| Fate::Busy)).await;
+    let busy = HostWrite::Busy { detail: "Resource is being used by running jobs.".to_owned() };
+    let answer = server.client().merge_host_keys(5, keys.as_object().unwrap()).await;
+    assert_eq!(answer, HostMerge::NotWritten(busy));
+    assert_eq!(patches(&server), 1, "and none after it");
+}

@@ -2,6 +2,7 @@
 //! cut, hang, redirect, echo and count as no polite server would.
 #![allow(clippy::unwrap_used)]
 
+mod hosts;
 mod inventory;
 mod lists;
 mod transport;

@@ -54,7 +54,7 @@ struct Traversal {
 pub(super) struct Content {
     pub(super) object: Ref,
     pub(super) set: Vec<(String, Val)>,
-    missing: Vec<Val>,
+    pub(super) missing: Vec<Val>,
 }
 
 impl Content {
@@ -184,6 +184,11 @@ impl Scene<'_> {
         let mut content = Content { object: object.clone(), set: Vec::new(), missing: Vec::new() };
         let mut asked = BTreeSet::new();
         let mut reader = self.reader(object);
+        if object.moid().is_some_and(|moid| self.hidden.contains(&moid)) {
+            let refuse = |path: &str| fault::no_permission_property(path, object);
+            content.missing = self.asked_of(spec, object).into_iter().map(refuse).collect();
+            return content;
+        }
         for one in spec.properties.iter().filter(|one| is_a(&object.type_name, &one.type_name)) {
             if one.all {
                 content
@@ -202,6 +207,13 @@ impl Scene<'_> {
             }
         }
         content
+    }
+
+    /// Every path that `spec` asks of `object`.
+    fn asked_of<'a>(&self, spec: &'a FilterSpec, object: &'a Ref) -> Vec<&'a str> {
+        let all = spec.properties.iter().any(|one| one.all && is_a(&object.type_name, &one.type_name));
+        let all = if all { self.names(object) } else { Vec::new() };
+        spec.paths_for(object).chain(all).collect()
     }
 
     /// What vcsim answers for a start of `spec` without a session (recording 02).

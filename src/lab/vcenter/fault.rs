@@ -20,8 +20,9 @@ pub(super) fn to_val(fault: &Fault) -> Val {
         Fault::InvalidArgument { property } => vec![("invalidProperty", Val::text(property))],
         Fault::InvalidName { name } => vec![("name", Val::text(name))],
         Fault::SystemError { reason } => vec![("reason", Val::text(reason))],
-        Fault::NotAuthenticated { object } => no_permission(object),
+        Fault::NotAuthenticated { object } | Fault::NoPermission { object } => no_permission(object),
         Fault::NotFound { .. } | Fault::NotSupported | Fault::InvalidLogin => Vec::new(),
+        Fault::InvalidCollectorVersion => Vec::new(),
         Fault::InvalidRequest { .. } | Fault::RequestCanceled => Vec::new(),
         Fault::InsufficientResourcesFault | Fault::NoDiskSpace { .. } => Vec::new(),
     };
@@ -45,6 +46,12 @@ pub(super) fn invalid_property(path: &str) -> Val {
 pub(super) fn not_authenticated_property(path: &str, object: &Ref) -> Val {
     let fields = vec![("object", Val::Ref(object.clone())), ("privilegeId", Val::text("System.Read"))];
     missing(path, Val::one_of("NotAuthenticated", fields))
+}
+
+/// `MissingProperty` of an object that the caller may not see.
+pub(super) fn no_permission_property(path: &str, object: &Ref) -> Val {
+    let fields = vec![("object", Val::Ref(object.clone())), ("privilegeId", Val::text("System.Read"))];
+    missing(path, Val::one_of("NoPermission", fields))
 }
 
 /// `MissingObject`, for those who ask to have missing objects reported in the results.

@@ -90,10 +90,19 @@ impl Desk<'_> {
             }
             "WaitForUpdatesEx" => self.wait_for_updates(method, &this),
             "CancelWaitForUpdates" => Ok(Reply::Answer(None)),
-            _ => match self.search(method)? {
-                Some(reply) => Ok(reply),
-                None => self.operate(method, &this),
-            },
+            _ => {
+                if let Some(reply) = self.search(method)? {
+                    return Ok(reply);
+                }
+                if let Some(reply) = self.events(method, &this)? {
+                    return Ok(reply);
+                }
+                let user = self.user();
+                self.vsphere.act_as(Some(&user));
+                let done = self.operate(method, &this);
+                self.vsphere.act_as(None);
+                done
+            }
         }
     }
 
@@ -115,6 +124,7 @@ impl Desk<'_> {
             session: self.cookie.and_then(|key| self.sessions.get(key)),
             now: self.now,
             blank_enums: self.faults.blank_enums,
+            hidden: &self.faults.hidden,
         }
     }
 
@@ -253,7 +263,12 @@ impl Desk<'_> {
             None if this.id == DEFAULT_COLLECTOR => Collector::default(),
             None => return Err(not_found(this)),
         };
-        if method.text_of("version").unwrap_or_default().is_empty() && collector.version > 0 {
+        let begins = method.text_of("version").unwrap_or_default().is_empty();
+        if std::mem::take(&mut collector.is_lost) && !begins {
+            self.session(this)?.collectors.insert(this.id.clone(), collector);
+            return Err(Fault::InvalidCollectorVersion);
+        }
+        if begins && collector.version > 0 {
             collector.filters.values_mut().for_each(|filter| filter.told.clear());
         }
         let options = method.child("options");

@@ -18,23 +18,36 @@
 //! | `CreateFilter` | 24 |
 //! | `WaitForUpdatesEx` | 25 (first), 26 (truncated rest), 27, 28 (nothing), 66 to 72 (modify, enter, leave) |
 //! | an unknown method | 30 |
+//! | `QueryEvents` | 80 (cloned, power, suspended, reconfigured, migrated) |
+//! | `snapshot`, `customValue`, `config.changeVersion`, `config.firmware`, `runtime.connectionState` | 81 |
 //!
 //! Proven by `govc` 0.46.3 only (it accepts the answers; no recording): `DestroyView`, `DestroyPropertyFilter`,
 //! `FindByUuid`, `CloneVM_Task`, `PowerOnVM_Task`, `PowerOffVM_Task`, `Rename_Task`, `Destroy_Task`,
 //! `ReconfigVM_Task`, `MoveIntoFolder_Task`, `CreateFolder`, `AddCustomFieldDef`, `SetField`, `ShutdownGuest`,
-//! `MarkAsTemplate`, `MarkAsVirtualMachine`, the `info` of a task, and the properties that it reads.
+//! `MarkAsTemplate`, `MarkAsVirtualMachine`, `UnregisterVM`, `SuspendVM_Task`, `RelocateVM_Task`,
+//! `CreateSnapshot_Task`, `RemoveSnapshot_Task`, `RemoveAllSnapshots_Task`, `CreateCollectorForEvents`,
+//! `SetCollectorPageSize`, `DestroyCollector`, the `info` of a task, and the properties that it reads.
+//!
+//! Events that vcsim does not tell (`VmRenamedEvent`, `CustomFieldValueChangedEvent`, `TaskEvent`) and `VmRemovedEvent`
+//! follow the vSphere Web Services API. As there, the move into a folder and a snapshot are told by a `TaskEvent`.
 //!
 //! Unproven: `RetrieveProperties`, `SessionIsActive`, `CurrentTime`, `CancelRetrievePropertiesEx`,
 //! `CancelWaitForUpdates`, `FindAllByUuid`, `FindByInventoryPath`, `FindChild`, `FindByIp`, `FindByDnsName`,
-//! `QueryEvents`, `RebootGuest`, keyed property paths, `GET /sdk/vimServiceVersions.xml`, and the
-//! `NotAuthenticated` SOAP fault, which is what a real vCenter is expected to answer (vcenter.md A6).
+//! `ReadNextEvents`, `RewindCollector`, `ResetVM_Task`, `RebootGuest`, the order of `QueryEvents` (vcsim answers
+//! the newest first, the lab the oldest) and which of too many events are kept (here the newest), what somebody
+//! without the right to see a machine is answered, `InvalidCollectorVersion`, keyed property paths,
+//! `GET /sdk/vimServiceVersions.xml`, and the `NotAuthenticated` SOAP fault, which is what a real vCenter is expected
+//! to answer (vcenter.md A6).
 //!
 //! Known to be missing, so that a client stumbles: `summary` of a resource pool (`govc pool.info`), `usageSummary`
-//! of a cluster, list views (`govc tasks`), event collectors, snapshots, the datastore browser.
+//! of a cluster, list views (`govc tasks`, `govc events` of several objects), creating and registering a machine
+//! (`CreateVM_Task`, `RegisterVM_Task`), reverting to a snapshot and a snapshot's own properties, renaming and removing
+//! a custom field, the datastore browser, alarms, events of logins. A `VmReconfiguredEvent` does not say what changed.
 //!
 //! It deliberately has no REST, no tagging, no permissions, and no TLS of its own.
 
 mod collector;
+mod events;
 mod fault;
 mod methods;
 mod operations;
@@ -57,7 +70,7 @@ pub use switches::{Away, FaultSwitches};
 use self::session::Sessions;
 use crate::clock::SharedClock;
 use crate::config::Secret;
-use crate::lab::vsphere::Vsphere;
+use crate::lab::vsphere::{Moid, Vsphere};
 
 /// How long a clone over SOAP takes unless told otherwise, in milliseconds.
 const CLONE_MS: u64 = 200;
@@ -162,6 +175,32 @@ impl VcenterState {
     /// Ends all sessions, as a restart of vCenter does.
     pub fn end_sessions(&self) {
         lock(&self.sessions).close_all();
+    }
+
+    /// Lets every property collector forget its versions, as when its watcher fell too far behind: the next
+    /// `WaitForUpdatesEx` that names one is answered with `InvalidCollectorVersion`, the one after it begins anew.
+    pub fn lose_collector_versions(&self) {
+        lock(&self.sessions).lose_versions();
+    }
+
+    /// Hides these machines from the next request on, as if the right to see them was lost; see
+    /// [`FaultSwitches::hidden`]. Nothing hides nothing any more.
+    pub fn hide(&self, vms: impl IntoIterator<Item = Moid>) {
+        lock(&self.faults).hidden = Arc::new(vms.into_iter().collect());
+    }
+
+    /// Hides every second machine, templates left out, and says which.
+    pub fn hide_every_second(&self) -> Vec<Moid> {
+        let hidden: Vec<Moid> = self.vsphere.with(|vsphere| {
+            vsphere.vms().filter(|vm| !vm.is_template).step_by(2).map(|vm| vm.moid).collect()
+        });
+        self.hide(hidden.iter().copied());
+        hidden
+    }
+
+    /// Shifts the server's clock; see [`FaultSwitches::clock_shift_secs`].
+    pub fn shift_clock(&self, secs: i64) {
+        lock(&self.faults).clock_shift_secs = secs;
     }
 
     /// How many sessions are open: what a client that logs out leaves behind is zero.

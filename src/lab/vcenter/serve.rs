@@ -6,6 +6,7 @@ use actix_web::http::header::{COOKIE, ContentType, RETRY_AFTER, SET_COOKIE};
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
+use jiff::SignedDuration;
 use tokio::time::{Instant, sleep};
 
 use super::fault::to_val;
@@ -88,15 +89,17 @@ async fn answer(state: &VcenterState, method: &Element, cookie: Option<&str>) ->
     count(state, &method.name);
     let began = Instant::now();
     loop {
+        let shift = SignedDuration::from_secs(state.faults().clock_shift_secs);
         match state.perform(method, cookie) {
             Err(fault) => return refusal(&fault),
             Ok(Reply::Answer(value)) => {
+                let value = if shift.is_zero() { value } else { value.map(|value| value.later(shift)) };
                 return soap(HttpResponse::Ok(), write_answer(&method.name, value.as_ref()));
             }
             Ok(Reply::LoggedIn(value, key)) => {
                 let mut response = HttpResponse::Ok();
                 response.insert_header((SET_COOKIE, format!("{SESSION_COOKIE}={key}; Path=/; HttpOnly")));
-                return soap(response, write_answer(&method.name, Some(&value)));
+                return soap(response, write_answer(&method.name, Some(&value.later(shift))));
             }
             Ok(Reply::Wait { max_secs }) => {
                 let wait = Duration::from_secs(max_secs.unwrap_or(WAIT_SECS_MAX).min(WAIT_SECS_MAX));

@@ -1,4 +1,5 @@
-//! Sessions and what belongs to one: views, property collectors with their filters, pages not fetched yet.
+//! Sessions and what belongs to one: views, property collectors with their filters, event collectors, pages not
+//! fetched yet.
 //! All of it ends with the session, as in vCenter.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::collector::FilterSpec;
+use super::events::EventCollector;
 use super::value::{Ref, Val};
 use crate::lab::vsphere::Fault;
 
@@ -41,6 +43,7 @@ impl Sessions {
             views: BTreeMap::new(),
             collectors: BTreeMap::new(),
             pages: BTreeMap::new(),
+            event_collectors: BTreeMap::new(),
         };
         self.open.entry(key).or_insert(session)
     }
@@ -61,6 +64,12 @@ impl Sessions {
         self.open.clear();
     }
 
+    /// Lets every collector forget which versions it gave out.
+    pub(super) fn lose_versions(&mut self) {
+        let collectors = self.open.values_mut().flat_map(|session| session.collectors.values_mut());
+        collectors.for_each(|collector| collector.is_lost = true);
+    }
+
     pub(super) fn count(&self) -> usize {
         self.open.len()
     }
@@ -78,6 +87,7 @@ pub(super) struct Session {
     pub(super) views: BTreeMap<String, ContainerView>,
     pub(super) collectors: BTreeMap<String, Collector>,
     pub(super) pages: BTreeMap<String, Pages>,
+    pub(super) event_collectors: BTreeMap<String, EventCollector>,
 }
 
 /// A live list of all objects of some types below a container.
@@ -94,6 +104,8 @@ pub(super) struct ContainerView {
 pub(super) struct Collector {
     pub(super) filters: BTreeMap<String, Filter>,
     pub(super) version: u64,
+    /// Its versions were lost: the next one that it is asked for is answered with a fault.
+    pub(super) is_lost: bool,
 }
 
 /// A filter and what its owner has been told.

@@ -67,10 +67,11 @@ fn filter_updates(scene: &Scene<'_>, filter: &mut Filter, room: usize) -> Result
             return Ok((updates, true));
         }
         filter.told.remove(&object);
-        updates.push(update("leave", &object, Vec::new()));
+        updates.push(update("leave", &object, Vec::new(), Vec::new()));
     }
     for object in &selected {
-        let now: BTreeMap<String, Val> = scene.content(&filter.spec, object).set.into_iter().collect();
+        let content = scene.content(&filter.spec, object);
+        let now: BTreeMap<String, Val> = content.set.into_iter().collect();
         let before = filter.told.get(object);
         let kind = if before.is_none() { "enter" } else { "modify" };
         let changes = changes(before, &now);
@@ -80,7 +81,7 @@ fn filter_updates(scene: &Scene<'_>, filter: &mut Filter, room: usize) -> Result
         if updates.len() >= room {
             return Ok((updates, true));
         }
-        updates.push(update(kind, object, changes));
+        updates.push(update(kind, object, changes, content.missing));
         filter.told.insert(object.clone(), now);
     }
     Ok((updates, false))
@@ -101,13 +102,14 @@ fn changes(before: Option<&BTreeMap<String, Val>>, now: &BTreeMap<String, Val>) 
     changed.chain(unset.map(|(name, _)| change(name, None))).collect()
 }
 
-fn update(kind: &str, object: &Ref, changes: Vec<Val>) -> Val {
+fn update(kind: &str, object: &Ref, changes: Vec<Val>, missing: Vec<Val>) -> Val {
     Val::of(
         "ObjectUpdate",
         vec![
             ("kind", Val::Word("ObjectUpdateKind", kind.to_owned())),
             ("obj", Val::Ref(object.clone())),
             ("changeSet", Val::List("PropertyChange", changes)),
+            ("missingSet", Val::List("MissingProperty", missing)),
         ],
     )
 }

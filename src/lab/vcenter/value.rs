@@ -1,7 +1,7 @@
 //! Values as the SOAP answers carry them: built by `properties/`, walked by property paths, written by `xml.rs`.
 //! Nothing here knows XML.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::lab::vsphere::Moid;
 
@@ -110,6 +110,21 @@ impl Val {
             }
             Self::Any(value) => value.type_name(),
             Self::Unset => "xsd:anyType".to_owned(),
+        }
+    }
+
+    /// The same with every time moved by `by`.
+    pub(super) fn later(self, by: SignedDuration) -> Self {
+        match self {
+            Self::Time(time) => Self::Time(time.checked_add(by).unwrap_or(time)),
+            Self::List(item, items) => Self::List(item, items.into_iter().map(|one| one.later(by)).collect()),
+            Self::Any(value) => Self::any(value.later(by)),
+            Self::Struct(one) => {
+                let fields = one.fields.into_iter().map(|(name, field)| (name, field.later(by))).collect();
+                Self::Struct(Struct { fields, ..one })
+            }
+            timeless @ (Self::Text(_) | Self::Bool(_) | Self::Int(_) | Self::Long(_)) => timeless,
+            timeless @ (Self::Word(..) | Self::Ref(_) | Self::Unset) => timeless,
         }
     }
 

@@ -37,6 +37,8 @@ impl Vsphere {
             events: VecDeque::new(),
             created_for: BTreeMap::new(),
             custom_fields: Vec::new(),
+            actor: None,
+            held_back: None,
         };
         vsphere.folders.insert(root, Folder { moid: root, name: "Datacenters".to_owned(), parent: None });
         for datacenter in &layout.datacenters {
@@ -232,6 +234,10 @@ impl Vsphere {
             created_at: Timestamp::UNIX_EPOCH,
             created_by_task: None,
             boot_time: None,
+            firmware: "efi".to_owned(),
+            config_changed_at: Timestamp::UNIX_EPOCH,
+            snapshots: Vec::new(),
+            current_snapshot: None,
         };
         self.by_name.insert((parent, vm.name.clone()), moid);
         self.vms.insert(moid, vm);

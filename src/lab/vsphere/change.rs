@@ -1,13 +1,14 @@
-//! What can be done to a virtual machine that exists. Every verb acts at once; a caller that needs a task on
-//! the wire records one with [`Vsphere::record_task`].
+//! What can be done to the configuration and the power of a virtual machine. Every verb acts at once; a caller
+//! that needs a task on the wire records one with [`Vsphere::record_task`]. Where a machine stands, and how it
+//! goes away, is in `place.rs`.
 
 use jiff::Timestamp;
 
+use super::Vsphere;
+use super::event::{EventDetail, EventKind};
 use super::fault::Fault;
 use super::ids::{Kind, Moid};
-use super::task::{About, EventKind};
 use super::vm::{Disk, Nic, PowerState, VM_UID_KEY, Vm};
-use super::{LAB_USER, Vsphere};
 
 /// Adapters a VM may have (VM hardware version 20).
 const NICS_MAX: usize = 10;
@@ -153,12 +154,15 @@ impl Vsphere {
         if name.is_empty() {
             return Err(Fault::InvalidArgument { property: "key".to_owned() });
         }
-        self.change(vm, now, |vm| {
-            vm.custom_values.insert(name.to_owned(), value.to_owned());
-        })?;
+        // Custom attributes are vCenter's own: the machine's configuration does not change with them.
+        let machine = self.vms.get_mut(&vm).ok_or_else(|| Fault::gone(vm))?;
+        machine.custom_values.insert(name.to_owned(), value.to_owned());
         if !self.custom_fields.iter().any(|known| known == name) {
             self.custom_fields.push(name.to_owned());
         }
+        let key = self.custom_fields.iter().position(|known| known == name).unwrap_or_default();
+        let detail = EventDetail::CustomField { key, name: name.to_owned(), value: value.to_owned() };
+        self.tell_of(vm, now, EventKind::CustomFieldValueChanged, detail);
         Ok(())
     }
 
@@ -177,26 +181,28 @@ impl Vsphere {
     /// Changes the power state.
     ///
     /// # Errors
-    /// `ManagedObjectNotFound`; `InvalidPowerState` when it is in that state already; `NotSupported` for a
-    /// template.
+    /// `ManagedObjectNotFound`; `InvalidPowerState` when it is in that state already, or is to be suspended and
+    /// does not run; `NotSupported` for a template.
     pub fn set_power(&mut self, vm: Moid, power: PowerState, now: Timestamp) -> Result<(), Fault> {
         let machine = self.vm_or_gone(vm)?;
         if machine.is_template {
             return Err(Fault::NotSupported);
         }
-        if machine.power == power {
+        let off = machine.power == PowerState::PoweredOff;
+        if machine.power == power || (power == PowerState::Suspended && off) {
             return Err(Fault::InvalidPowerState { existing: machine.power, requested: power });
         }
+        let (first, then) = match power {
+            PowerState::PoweredOn => (EventKind::VmStarting, EventKind::VmPoweredOn),
+            PowerState::PoweredOff => (EventKind::VmStopping, EventKind::VmPoweredOff),
+            PowerState::Suspended => (EventKind::VmSuspending, EventKind::VmSuspended),
+        };
+        self.tell_of(vm, now, first, EventDetail::None);
         if let Some(machine) = self.vms.get_mut(&vm) {
             machine.power = power;
             machine.boot_time = (power == PowerState::PoweredOn).then_some(now);
         }
-        let (kind, word) = match power {
-            PowerState::PoweredOn => (EventKind::VmPoweredOn, "powered on"),
-            PowerState::PoweredOff => (EventKind::VmPoweredOff, "powered off"),
-            PowerState::Suspended => (EventKind::VmPoweredOff, "suspended"),
-        };
-        self.tell_of(vm, now, kind, word);
+        self.tell_of(vm, now, then, EventDetail::None);
         Ok(())
     }
 
@@ -233,84 +239,39 @@ impl Vsphere {
         self.change(vm, now, |vm| vm.memory_mib = memory_mib)
     }
 
-    /// Gives the VM another name.
+    /// Takes an adapter or a disk away; the disk's file with it.
     ///
     /// # Errors
-    /// `ManagedObjectNotFound`, `DuplicateName`, `InvalidName`.
-    pub fn rename(&mut self, vm: Moid, name: &str, now: Timestamp) -> Result<(), Fault> {
+    /// `ManagedObjectNotFound`; `InvalidArgument` for an unknown device.
+    pub fn remove_device(&mut self, vm: Moid, key: i32, now: Timestamp) -> Result<(), Fault> {
         let machine = self.vm_or_gone(vm)?;
-        if machine.name == name {
-            return Ok(());
+        let known = machine.nics.iter().map(|nic| nic.key).chain(machine.disks.iter().map(|disk| disk.key));
+        if !known.into_iter().any(|one| one == key) {
+            return Err(Fault::InvalidArgument { property: "spec.deviceChange.device.key".to_owned() });
         }
-        let (parent, old) = (machine.parent, machine.name.clone());
-        self.check_name(parent, name)?;
-        self.by_name.remove(&(parent, old));
-        self.by_name.insert((parent, name.to_owned()), vm);
-        if let Some(machine) = self.vms.get_mut(&vm) {
-            name.clone_into(&mut machine.name);
-        }
-        self.tell_of(vm, now, EventKind::VmRenamed, "renamed");
-        Ok(())
+        self.change(vm, now, |vm| {
+            vm.nics.retain(|nic| nic.key != key);
+            vm.disks.retain(|disk| disk.key != key);
+        })
     }
 
-    /// Moves the VM into another VM folder.
+    /// Sets the notes.
     ///
     /// # Errors
-    /// `ManagedObjectNotFound`, `DuplicateName`, `InvalidArgument` for what is no VM folder.
-    pub fn move_into_folder(&mut self, vm: Moid, folder: Moid) -> Result<(), Fault> {
-        if folder.kind() != Kind::VmFolder {
-            return Err(Fault::InvalidArgument { property: "folder".to_owned() });
-        }
-        if !self.exists(folder) {
-            return Err(Fault::gone(folder));
-        }
-        let machine = self.vm_or_gone(vm)?;
-        if machine.parent == folder {
-            return Ok(());
-        }
-        let (parent, name) = (machine.parent, machine.name.clone());
-        self.check_name(folder, &name)?;
-        self.by_name.remove(&(parent, name.clone()));
-        self.by_name.insert((folder, name), vm);
-        if let Some(machine) = self.vms.get_mut(&vm) {
-            machine.parent = folder;
-        }
-        Ok(())
+    /// `ManagedObjectNotFound`.
+    pub fn set_annotation(&mut self, vm: Moid, annotation: &str, now: Timestamp) -> Result<(), Fault> {
+        self.change(vm, now, |vm| annotation.clone_into(&mut vm.annotation))
     }
 
-    /// Destroys the VM with its disks. It stays counted in [`Vsphere::clones_of_uid`].
+    /// Sets how the machine boots.
     ///
     /// # Errors
-    /// `ManagedObjectNotFound`; `InvalidPowerState` unless it is off.
-    pub fn destroy(&mut self, vm: Moid, now: Timestamp) -> Result<(), Fault> {
-        let machine = self.vm_or_gone(vm)?;
-        if machine.power != PowerState::PoweredOff {
-            let (existing, requested) = (machine.power, PowerState::PoweredOff);
-            return Err(Fault::InvalidPowerState { existing, requested });
+    /// `ManagedObjectNotFound`; `InvalidArgument` for what is neither `efi` nor `bios`.
+    pub fn set_firmware(&mut self, vm: Moid, firmware: &str, now: Timestamp) -> Result<(), Fault> {
+        if !["efi", "bios"].contains(&firmware) {
+            return Err(Fault::InvalidArgument { property: "spec.firmware".to_owned() });
         }
-        self.tell_of(vm, now, EventKind::VmRemoved, "removed");
-        if let Some(machine) = self.vms.remove(&vm) {
-            self.by_name.remove(&(machine.parent, machine.name));
-        }
-        Ok(())
-    }
-
-    /// Turns a VM into a template, or back (then `cluster` says where it runs).
-    ///
-    /// # Errors
-    /// `ManagedObjectNotFound`; `InvalidPowerState` unless it is off.
-    pub fn set_template(&mut self, vm: Moid, is_template: bool) -> Result<(), Fault> {
-        let machine = self.vm_or_gone(vm)?;
-        if machine.power != PowerState::PoweredOff {
-            let (existing, requested) = (machine.power, PowerState::PoweredOff);
-            return Err(Fault::InvalidPowerState { existing, requested });
-        }
-        let pool = self.clusters.get(&machine.cluster).map(|cluster| cluster.resource_pool);
-        if let Some(machine) = self.vms.get_mut(&vm) {
-            machine.is_template = is_template;
-            machine.resource_pool = pool.filter(|_| !is_template);
-        }
-        Ok(())
+        self.change(vm, now, |vm| firmware.clone_into(&mut vm.firmware))
     }
 
     pub(super) fn vm_or_gone(&self, vm: Moid) -> Result<&Vm, Fault> {
@@ -318,14 +279,11 @@ impl Vsphere {
     }
 
     fn change(&mut self, vm: Moid, now: Timestamp, with: impl FnOnce(&mut Vm)) -> Result<(), Fault> {
-        with(self.vms.get_mut(&vm).ok_or_else(|| Fault::gone(vm))?);
-        self.tell_of(vm, now, EventKind::VmReconfigured, "reconfigured");
+        let machine = self.vms.get_mut(&vm).ok_or_else(|| Fault::gone(vm))?;
+        with(machine);
+        machine.config_changed(now);
+        self.tell_reconfigured(vm, now);
         Ok(())
-    }
-
-    fn tell_of(&mut self, vm: Moid, now: Timestamp, kind: EventKind, what: &str) {
-        let message = format!("{} was {what}", self.name_of(vm).unwrap_or_default());
-        self.tell(kind, &About { entity: vm, user: LAB_USER, now }, message);
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::event::{EventDetail, EventKind};
 use super::fault::Fault;
 use super::ids::{Kind, Moid};
-use super::task::{About, EventKind};
+use super::task::About;
 use super::vm::{Disk, Nic, PowerState, VM_UID_KEY, Vm};
 use super::{LAB_USER, NAME_CHARS_MAX, Vsphere};
 
@@ -91,9 +92,8 @@ impl Vsphere {
         self.check_plan(&plan)?;
         let about = About { entity: plan.source, user: &plan.user.clone(), now };
         let moid = self.queue_task("VirtualMachine.clone", &about, duration);
-        let message = format!("Cloning to {}", plan.name);
-        let event = self.tell(EventKind::VmBeingCloned, &about, message);
-        event.task = Some(moid);
+        let detail = self.clone_detail(&plan, None);
+        self.tell(EventKind::VmBeingCloned, &about, detail).task = Some(moid);
         if let Some(task) = self.tasks.get_mut(&moid) {
             task.target_name = Some(plan.name.clone());
             task.description.clone_from(&plan.description);
@@ -172,14 +172,25 @@ impl Vsphere {
         let made = self.check_plan(&plan).and_then(|()| self.copy_vm(&plan, task, at));
         let entity = *made.as_ref().unwrap_or(&plan.source);
         let about = About { entity, user: &plan.user, now: at };
-        let (kind, message) = match &made {
-            Ok(_) => (EventKind::VmCloned, format!("{} was cloned", plan.name)),
-            Err(fault) => (EventKind::VmCloneFailed, format!("Failed to clone to {}: {fault}", plan.name)),
+        let (kind, detail) = match &made {
+            Ok(_) => {
+                let source_name = self.name_of(plan.source).unwrap_or_default().to_owned();
+                (EventKind::VmCloned, EventDetail::Cloned { source: plan.source, source_name })
+            }
+            Err(fault) => (EventKind::VmCloneFailed, self.clone_detail(&plan, Some(fault.clone()))),
         };
-        let event = self.tell(kind, &about, message);
-        event.task = Some(task);
-        event.source = Some(plan.source);
+        self.tell(kind, &about, detail).task = Some(task);
+        if plan.power_on && !plan.is_template && made.is_ok() {
+            for kind in [EventKind::VmStarting, EventKind::VmPoweredOn] {
+                self.tell(kind, &about, EventDetail::None);
+            }
+        }
         made.map(Some)
+    }
+
+    fn clone_detail(&self, plan: &ClonePlan, fault: Option<Fault>) -> EventDetail {
+        let host = self.clusters.get(&plan.cluster).and_then(|cluster| cluster.hosts.first()).copied();
+        EventDetail::Cloning { folder: plan.folder, host, name: plan.name.clone(), fault }
     }
 
     fn copy_vm(&mut self, plan: &ClonePlan, task: Moid, at: Timestamp) -> Result<Moid, Fault> {
@@ -206,6 +217,9 @@ impl Vsphere {
             created_at: at,
             created_by_task: Some(task),
             boot_time: None,
+            config_changed_at: at,
+            snapshots: Vec::new(),
+            current_snapshot: None,
             ..source
         };
         vm.extra_config.extend(plan.extra_config.clone());

@@ -26,6 +26,12 @@ pub enum Fault {
     InvalidLogin,
     #[error("The session is not authenticated.")]
     NotAuthenticated { object: String },
+    /// `object` is written as `Type:id`.
+    #[error("Permission to perform this operation was denied.")]
+    NoPermission { object: String },
+    /// The version that a watcher named is not known to its collector (any more).
+    #[error("The version is not valid for this property collector.")]
+    InvalidCollectorVersion,
     #[error("{reason}")]
     InvalidRequest { reason: String },
     #[error("A general system error occurred: {reason}")]
@@ -52,6 +58,8 @@ impl Fault {
             Self::NotSupported => "NotSupported",
             Self::InvalidLogin => "InvalidLogin",
             Self::NotAuthenticated { .. } => "NotAuthenticated",
+            Self::NoPermission { .. } => "NoPermission",
+            Self::InvalidCollectorVersion => "InvalidCollectorVersion",
             Self::InvalidRequest { .. } => "InvalidRequest",
             Self::SystemError { .. } => "SystemError",
             Self::RequestCanceled => "RequestCanceled",

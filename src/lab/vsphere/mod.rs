@@ -2,16 +2,19 @@
 //! layout, seed and calls give the same inventory to the last id, so a simulated life can be played again.
 //!
 //! It stands in for vSphere in the simulation (called directly) and behind the lab's SOAP front
-//! ([`crate::lab::vcenter`]). It deliberately knows no permissions, no snapshots, no storage accounting and no
-//! migration, and does not speak any protocol.
+//! ([`crate::lab::vcenter`]). It deliberately knows no permissions and no storage accounting, a snapshot
+//! that cannot be reverted to, and does not speak any protocol.
 
 mod build;
 mod change;
 mod clone;
+mod event;
 mod fault;
 mod ids;
 mod inventory;
 mod layout;
+mod place;
+mod snapshot;
 mod task;
 mod vm;
 
@@ -23,12 +26,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 pub use clone::{ClonePlan, CloneSpec};
+pub use event::{Event, EventDetail, EventKind, Place};
 pub use fault::Fault;
 pub use ids::{Kind, Moid};
 pub use inventory::{Cluster, Datacenter, Folder, Resource};
 pub use layout::{ClusterLayout, DatacenterLayout, DatastoreLayout, Layout, NetworkLayout, TemplateLayout};
-pub use task::{Event, EventKind, Task, TaskState};
-pub use vm::{Disk, Nic, PowerState, VM_UID_KEY, Vm, power_state_name};
+pub use task::{Task, TaskState};
+pub use vm::{Disk, Nic, PowerState, Snapshot, VM_UID_KEY, Vm, power_state_name};
 
 /// The id of a task.
 pub type TaskMoid = Moid;
@@ -60,6 +64,10 @@ pub struct Vsphere {
     /// Every VM ever created for an identity, destroyed ones included.
     created_for: BTreeMap<String, BTreeSet<Moid>>,
     custom_fields: Vec<String>,
+    /// Whom events name; `None` is [`LAB_USER`].
+    actor: Option<String>,
+    /// While one reconfiguration of several changes is under way: whether anything changed yet.
+    held_back: Option<bool>,
 }
 
 impl Vsphere {

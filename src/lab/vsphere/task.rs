@@ -1,4 +1,4 @@
-//! Tasks and events: what vSphere is doing and what it says it did. A task ends exactly once.
+//! Tasks: what vSphere is doing. A task ends exactly once. What it says it did is in `event.rs`.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,8 +8,6 @@ use super::ids::{Kind, Moid};
 
 /// Finished tasks beyond this many are forgotten, oldest first. A real vCenter forgets sooner.
 const TASKS_MAX: usize = 20_000;
-/// Events beyond this many are forgotten, oldest first.
-const EVENTS_MAX: usize = 50_000;
 
 /// `TaskInfoState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,53 +74,6 @@ impl Task {
     }
 }
 
-/// The events that the model tells, under vSphere's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EventKind {
-    VmBeingCloned,
-    VmCloned,
-    VmCloneFailed,
-    VmPoweredOn,
-    VmPoweredOff,
-    VmReconfigured,
-    VmRenamed,
-    VmRemoved,
-}
-
-impl EventKind {
-    /// The type on the wire.
-    #[must_use]
-    pub fn type_name(self) -> &'static str {
-        match self {
-            Self::VmBeingCloned => "VmBeingClonedEvent",
-            Self::VmCloned => "VmClonedEvent",
-            Self::VmCloneFailed => "VmCloneFailedEvent",
-            Self::VmPoweredOn => "VmPoweredOnEvent",
-            Self::VmPoweredOff => "VmPoweredOffEvent",
-            Self::VmReconfigured => "VmReconfiguredEvent",
-            Self::VmRenamed => "VmRenamedEvent",
-            Self::VmRemoved => "VmRemovedEvent",
-        }
-    }
-}
-
-/// One event (`Event`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Rises by one per event.
-    pub key: u64,
-    pub kind: EventKind,
-    pub created_at: Timestamp,
-    pub user: String,
-    /// The VM that it is about: the new one, for [`EventKind::VmCloned`].
-    pub vm: Moid,
-    pub vm_name: String,
-    /// The source of a clone.
-    pub source: Option<Moid>,
-    pub task: Option<Moid>,
-    pub message: String,
-}
-
 /// What a new task or event is about.
 #[derive(Debug, Clone)]
 pub(super) struct About<'a> {
@@ -141,11 +92,6 @@ impl Vsphere {
     /// All tasks that are remembered, oldest first.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.tasks.values()
-    }
-
-    /// The events that are remembered, oldest first.
-    pub fn events(&self) -> impl Iterator<Item = &Event> {
-        self.events.iter()
     }
 
     /// Starts what is queued, ends what is due at `now`, and returns what ended, in the order it was due.
@@ -262,27 +208,6 @@ impl Vsphere {
                 task.error = Some(fault);
             }
         }
-    }
-
-    pub(super) fn tell(&mut self, kind: EventKind, about: &About<'_>, message: String) -> &mut Event {
-        let key = self.next_event;
-        self.next_event += 1;
-        if self.events.len() >= EVENTS_MAX {
-            self.events.pop_front();
-        }
-        self.events.push_back(Event {
-            key,
-            kind,
-            created_at: about.now,
-            user: about.user.to_owned(),
-            vm: about.entity,
-            vm_name: self.name_of(about.entity).unwrap_or_default().to_owned(),
-            source: None,
-            task: None,
-            message,
-        });
-        let last = self.events.len() - 1;
-        &mut self.events[last]
     }
 
     fn forget_old_tasks(&mut self) {

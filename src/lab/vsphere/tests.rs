@@ -98,7 +98,8 @@ fn a_clone_appears_only_when_its_task_is_due() {
     assert_ne!(vm.bios_uuid, template.bios_uuid);
     assert_ne!(vm.nics[0].mac, template.nics[0].mac);
     let told: Vec<EventKind> = vsphere.events().map(|event| event.kind).collect();
-    assert_eq!(told, [EventKind::VmBeingCloned, EventKind::VmCloned]);
+    let done = [EventKind::VmBeingCloned, EventKind::VmCloned, EventKind::VmStarting, EventKind::VmPoweredOn];
+    assert_eq!(told, done);
 }
 
 #[test]

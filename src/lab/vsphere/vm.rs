@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::ids::Moid;
@@ -60,6 +60,14 @@ pub struct Vm {
     pub created_by_task: Option<Moid>,
     /// When it was last powered on; `None` while it is off.
     pub boot_time: Option<Timestamp>,
+    /// `config.firmware`: `efi` or `bios`.
+    pub firmware: String,
+    /// When its configuration changed last; never the same twice, so that `config.changeVersion` rises.
+    pub config_changed_at: Timestamp,
+    /// Oldest first; each is the child of the one that was current when it was taken.
+    pub snapshots: Vec<Snapshot>,
+    /// The number of the snapshot that the VM runs on; `None` without snapshots.
+    pub current_snapshot: Option<u64>,
 }
 
 impl Vm {
@@ -67,6 +75,19 @@ impl Vm {
     #[must_use]
     pub fn vm_uid(&self) -> Option<&str> {
         self.extra_config.get(VM_UID_KEY).map(String::as_str)
+    }
+
+    /// Notes that the configuration changed at `now`.
+    pub(super) fn config_changed(&mut self, now: Timestamp) {
+        let next = self.config_changed_at.checked_add(SignedDuration::from_micros(1));
+        self.config_changed_at = next.map_or(now, |next| next.max(now));
+    }
+
+    /// `config.changeVersion`: a text without meaning that is larger after every change of the configuration, as a
+    /// number and letter by letter.
+    #[must_use]
+    pub fn change_version(&self) -> String {
+        format!("{:.6}", self.config_changed_at)
     }
 
     /// `guest.ipAddress`: only a running guest reports one.
@@ -80,6 +101,22 @@ impl Vm {
     pub fn reported_hostname(&self) -> Option<&str> {
         self.guest_hostname.as_deref().filter(|_| self.power == PowerState::PoweredOn)
     }
+}
+
+/// A snapshot (`VirtualMachineSnapshotTree`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its managed object is `snapshot-NUMBER`; never used twice.
+    pub number: u64,
+    /// Counts from 1 within the VM.
+    pub id: i32,
+    pub name: String,
+    pub description: String,
+    pub created_at: Timestamp,
+    /// The VM's power state when it was taken.
+    pub power: PowerState,
+    /// The number of the snapshot that it was taken upon.
+    pub parent: Option<u64>,
 }
 
 /// A virtual network adapter.

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{DATE, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -207,7 +208,7 @@ async fn serve(request: HttpRequest, body: Bytes) -> HttpResponse {
         tokio::time::sleep(Duration::from_millis(reply.delay_ms)).await;
     }
     let request_id = asked.header("x-api-request-id").filter(|id| is_uuid(id)).map(str::to_owned);
-    respond(reply, request_id)
+    respond(reply, request_id, now)
 }
 
 fn count(calls: &Mutex<Calls>, asked: &Request) {
@@ -223,7 +224,8 @@ fn is_uuid(text: &str) -> bool {
 }
 
 /// An id that the caller gave is echoed, any other is replaced (CONTRACT.md §2 "Headers").
-fn respond(reply: Reply, request_id: Option<String>) -> HttpResponse {
+/// `Date` is by the world's clock, as everything else is.
+fn respond(reply: Reply, request_id: Option<String>, now: Timestamp) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut builder = HttpResponse::build(status);
     for (name, value) in reply.headers {
@@ -232,6 +234,7 @@ fn respond(reply: Reply, request_id: Option<String>) -> HttpResponse {
         }
     }
     let id = request_id.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+    builder.insert_header((DATE, now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
     builder.insert_header(("X-API-Request-Id", id));
     builder.insert_header(("X-API-Product-Name", "AWX"));
     builder.insert_header(("X-API-Node", "lab"));

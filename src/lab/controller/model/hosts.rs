@@ -89,7 +89,7 @@ impl Controller {
             instance_id: fields.instance_id.unwrap_or_default(),
             variables,
             created: now,
-            modified: now,
+            modified: saved_at(now, None),
             created_by: Some(caller.user),
             modified_by: Some(caller.user),
         };
@@ -126,7 +126,7 @@ impl Controller {
         host.enabled = fields.enabled.unwrap_or(host.enabled);
         host.instance_id = fields.instance_id.unwrap_or_else(|| host.instance_id.clone());
         host.variables = fields.variables.unwrap_or_else(|| host.variables.clone());
-        host.modified = now;
+        host.modified = saved_at(now, Some(host.modified));
         host.modified_by = Some(caller.user);
         Ok(())
     }
@@ -238,6 +238,12 @@ impl Controller {
         let allowed = caller.scope == Scope::Write && self.writes_inventory(caller.user, inventory);
         if allowed { Ok(()) } else { Err(Refusal::forbidden()) }
     }
+}
+
+/// `modified` of a row that is saved at `now`: to the microsecond, as the database keeps it, and later than before.
+fn saved_at(now: Timestamp, before: Option<Timestamp>) -> Timestamp {
+    let after = before.and_then(|before| before.as_microsecond().checked_add(1)).unwrap_or(i64::MIN);
+    Timestamp::from_microsecond(now.as_microsecond().max(after)).unwrap_or(now)
 }
 
 /// `name:2222` becomes `name` and a variable (MEASURED 37); an IPv6 address stays whole.

@@ -63,7 +63,7 @@ impl Scene<'_> {
         };
         Some(match name {
             "childType" => Val::List("string", types.iter().map(|one| Val::text(*one)).collect()),
-            "childEntity" => Val::refs(self.vsphere.children_of(moid)),
+            "childEntity" => Val::refs(self.seen_children(moid)),
             "namespace" => Val::Unset,
             other => return self.entity_property(moid, other),
         })

@@ -1,6 +1,7 @@
 //! What is no inventory object: the service instance, the managers, views, the distributed switch.
 
 use super::Scene;
+use crate::lab::vcenter::events::event_description;
 use crate::lab::vcenter::value::{Ref, Val};
 use crate::lab::vsphere::Vsphere;
 
@@ -99,6 +100,9 @@ impl Scene<'_> {
         match target.type_name.as_str() {
             "ServiceInstance" => target.id == "ServiceInstance",
             "ContainerView" => self.session.is_some_and(|one| one.views.contains_key(&target.id)),
+            "EventHistoryCollector" => {
+                self.session.is_some_and(|one| one.event_collectors.contains_key(&target.id))
+            }
             "DistributedVirtualSwitch" => *target == self.switch(),
             _ => MANAGERS.iter().chain(&CLUSTER_MANAGERS).any(is_named),
         }
@@ -111,7 +115,8 @@ impl Scene<'_> {
             "TaskManager" => vec!["recentTask", "maxCollector"],
             "ContainerView" => vec!["view", "container", "type", "recursive"],
             "CustomFieldsManager" => vec!["field"],
-            "EventManager" => vec!["latestEvent", "maxCollector"],
+            "EventHistoryCollector" => vec!["latestPage"],
+            "EventManager" => vec!["description", "latestEvent", "maxCollector"],
             "DistributedVirtualSwitch" => vec!["uuid", "name"],
             _ => Vec::new(),
         }
@@ -129,7 +134,11 @@ impl Scene<'_> {
             }
             ("TaskManager", "recentTask") => self.recent_tasks(None),
             ("TaskManager" | "EventManager", "maxCollector") => Val::Int(32),
-            ("EventManager", "latestEvent") => Val::Unset,
+            ("EventManager", "description") => event_description(),
+            ("EventManager", "latestEvent") => self.latest_event(),
+            ("EventHistoryCollector", "latestPage") => {
+                self.latest_page(self.session?.event_collectors.get(&target.id)?)
+            }
             ("ContainerView", "view") => Val::refs(self.view_members(view()?)),
             ("ContainerView", "container") => Val::Ref(view()?.container.clone()),
             ("ContainerView", "recursive") => Val::Bool(view()?.recursive),

@@ -10,8 +10,9 @@ mod resources;
 mod task;
 mod vm;
 mod vm_devices;
+mod vm_snapshots;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -29,6 +30,8 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
     /// Whether unset enumerations are written as empty elements (vcenter.md A6).
     pub(super) blank_enums: bool,
+    /// What nobody may see.
+    pub(super) hidden: &'a BTreeSet<Moid>,
 }
 
 impl Scene<'_> {
@@ -72,7 +75,7 @@ impl Scene<'_> {
         }
     }
 
-    fn names(&self, target: &Ref) -> Vec<&'static str> {
+    pub(super) fn names(&self, target: &Ref) -> Vec<&'static str> {
         let own: &[&str] = match target.moid().map(Moid::kind) {
             None => return self.manager_names(target),
             Some(Kind::Task) => return task::NAMES.to_vec(),
@@ -93,7 +96,7 @@ impl Scene<'_> {
     /// What a view shows now.
     pub(super) fn view_members(&self, view: &ContainerView) -> Vec<Moid> {
         let Some(container) = view.container.moid() else { return Vec::new() };
-        let mut found = std::collections::BTreeSet::new();
+        let mut found = BTreeSet::new();
         let mut open = vec![container];
         while let Some(at) = open.pop() {
             for child in self.inside(at) {
@@ -108,13 +111,25 @@ impl Scene<'_> {
         found.into_iter().filter(fits).collect()
     }
 
+    /// The machines that the caller may see.
+    pub(super) fn seen_vms(&self) -> impl Iterator<Item = &Vm> {
+        self.vsphere.vms().filter(|vm| !self.hidden.contains(&vm.moid))
+    }
+
+    /// What `at` holds, without what the caller may not see.
+    pub(super) fn seen_children(&self, at: Moid) -> Vec<Moid> {
+        let mut children = self.vsphere.children_of(at);
+        children.retain(|child| !self.hidden.contains(child));
+        children
+    }
+
     /// What a container holds: its children, its four folders, or the machines that run in it.
     fn inside(&self, at: Moid) -> Vec<Moid> {
         if matches!(at.kind(), Kind::ResourcePool | Kind::Host) {
             let runs_here = |vm: &&Vm| vm.resource_pool == Some(at) || vm.host == at;
-            return self.vsphere.vms().filter(runs_here).map(|vm| vm.moid).collect();
+            return self.seen_vms().filter(runs_here).map(|vm| vm.moid).collect();
         }
-        self.vsphere.children_of(at)
+        self.seen_children(at)
     }
 }
 

@@ -165,7 +165,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn vms_where(&self, fits: impl Fn(&Vm) -> bool) -> Val {
-        Val::refs(self.vsphere.vms().filter(|vm| fits(vm)).map(|vm| vm.moid))
+        Val::refs(self.seen_vms().filter(|vm| fits(vm)).map(|vm| vm.moid))
     }
 
     fn disks_on(&self, datastore: Moid) -> u64 {

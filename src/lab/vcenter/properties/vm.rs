@@ -1,10 +1,9 @@
 //! Virtual machines: `config`, `summary`, `guest`, `runtime` and what hangs beside them.
 
-use jiff::Timestamp;
-
 use super::Scene;
 use super::entity::green;
 use super::resources::uses_datastore;
+use super::vm_snapshots::{root_snapshots, snapshot_info};
 use crate::lab::vcenter::value::Val;
 use crate::lab::vsphere::{Kind, Moid, PowerState, Vm, power_state_name};
 
@@ -42,9 +41,10 @@ impl Scene<'_> {
                 Val::refs(networks)
             }
             "customValue" | "value" => self.custom_values(vm),
-            "rootSnapshot" => Val::refs([]),
+            "rootSnapshot" => root_snapshots(vm),
+            "snapshot" => snapshot_info(vm),
             "guestHeartbeatStatus" => Val::Word("ManagedEntityStatus", "gray".to_owned()),
-            "snapshot" | "parentVApp" | "layout" | "layoutEx" | "storage" => Val::Unset,
+            "parentVApp" | "layout" | "layoutEx" | "storage" => Val::Unset,
             "environmentBrowser" | "capability" | "resourceConfig" => Val::Unset,
             other => return self.entity_property(moid, other),
         })
@@ -58,8 +58,8 @@ impl Scene<'_> {
         Val::of(
             "VirtualMachineConfigInfo",
             vec![
-                ("changeVersion", Val::Text(vm.created_at.to_string())),
-                ("modified", Val::Time(Timestamp::UNIX_EPOCH)),
+                ("changeVersion", Val::Text(vm.change_version())),
+                ("modified", Val::Time(vm.config_changed_at)),
                 ("name", Val::text(&vm.name)),
                 ("guestFullName", Val::text(&vm.guest_full_name)),
                 ("version", Val::text("vmx-20")),
@@ -82,7 +82,7 @@ impl Scene<'_> {
                 ("datastoreUrl", Val::Unset),
                 ("bootOptions", Val::Unset),
                 ("vAppConfig", Val::Unset),
-                ("firmware", Val::text("efi")),
+                ("firmware", Val::text(&vm.firmware)),
                 ("managedBy", Val::Unset),
             ],
         )

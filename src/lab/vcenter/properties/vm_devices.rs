@@ -1,6 +1,7 @@
 //! The virtual hardware of a machine as `config.hardware.device` shows it: one SCSI controller, disks, adapters.
 
 use super::Scene;
+use super::vm_snapshots::chain_length;
 use crate::lab::vcenter::value::{Ref, Val};
 use crate::lab::vsphere::{Disk, Kind, Nic, Vm};
 
@@ -33,26 +34,21 @@ impl Scene<'_> {
         ];
         let controllers =
             [Val::one_of("VirtualPCIController", pci), Val::one_of("ParaVirtualSCSIController", scsi)];
-        let disks = vm.disks.iter().map(|disk| self.disk(disk));
+        let depth = chain_length(vm);
+        let disks = vm.disks.iter().map(|disk| self.disk(disk, depth));
         let nics = vm.nics.iter().enumerate().map(|(at, nic)| self.nic(at, nic));
         controllers.into_iter().chain(disks).chain(nics).collect()
     }
 
     #[expect(clippy::unused_self, reason = "beside its sibling, which needs the names of networks")]
-    fn disk(&self, disk: &Disk) -> Val {
+    fn disk(&self, disk: &Disk, depth: usize) -> Val {
         let capacity_kib = disk.capacity_gib.saturating_mul(1 << 20);
-        let backing = vec![
-            ("fileName", Val::text(&disk.file)),
-            ("datastore", Val::moref(disk.datastore)),
-            ("diskMode", Val::text("persistent")),
-            ("thinProvisioned", Val::Bool(disk.thin)),
-        ];
         Val::one_of(
             "VirtualDisk",
             vec![
                 ("key", Val::Int(disk.key)),
                 ("deviceInfo", described(&disk.label, &format!("{capacity_kib} KB"))),
-                ("backing", Val::one_of("VirtualDiskFlatVer2BackingInfo", backing)),
+                ("backing", disk_backing(disk, depth)),
                 ("controllerKey", Val::Int(CONTROLLER_KEY)),
                 ("unitNumber", Val::Int(disk.unit_number)),
                 ("capacityInKB", Val::long(capacity_kib)),
@@ -111,6 +107,23 @@ impl Scene<'_> {
     pub(super) fn switch(&self) -> Ref {
         Ref::new("DistributedVirtualSwitch", "dvs-1")
     }
+}
+
+/// A disk's file, which is a new one upon the one before it for each snapshot.
+fn disk_backing(disk: &Disk, depth: usize) -> Val {
+    let file = match (depth, disk.file.strip_suffix(".vmdk")) {
+        (0, _) | (_, None) => disk.file.clone(),
+        (_, Some(stem)) => format!("{stem}-{depth:06}.vmdk"),
+    };
+    let parent = depth.checked_sub(1).map(|below| disk_backing(disk, below));
+    let fields = vec![
+        ("fileName", Val::Text(file)),
+        ("datastore", Val::moref(disk.datastore)),
+        ("diskMode", Val::text("persistent")),
+        ("thinProvisioned", Val::Bool(disk.thin)),
+        ("parent", parent.unwrap_or(Val::Unset)),
+    ];
+    Val::one_of("VirtualDiskFlatVer2BackingInfo", fields)
 }
 
 fn described(label: &str, summary: &str) -> Val {
