@@ -194,8 +194,13 @@ impl Bench {
         let controller = clients.controllers.get("lab").context("no controller")?.client.clone();
         let journal = Journal::open(JournalOptions::at(&config.journal.path), Arc::clone(&clock))?;
         let poll_interval_secs = config.policy.poll_interval_secs;
-        let reconciler =
-            Reconciler::start(journal.clone(), clients, config.policy, Limits::default()).await?;
+        let reconciler = Reconciler::start(
+            journal.clone(),
+            std::sync::Arc::new(clients),
+            config.policy,
+            Limits::default(),
+        )
+        .await?;
         let waker = reconciler.waker();
         let wake: http::Waker = Arc::new(move |id| waker.wake(id));
         let state = AppState::new(journal.clone(), access, Arc::clone(&clock), wake, config.http.limits);

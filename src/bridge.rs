@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::http::access::Access;
 use crate::http::{self, AppState, NeighbourCalls, Server};
 use crate::journal::{Journal, JournalOptions};
-use crate::reconciler::{ControllerSetup, Limits, Neighbours, Reconciler, RunOver};
+use crate::reconciler::{ControllerSetup, Limits, Neighbours, Observer, Reconciler, RunOver};
 use crate::vcenter::{Vcenter, VcenterConfig};
 
 /// Why the bridge did not start.
@@ -36,6 +36,7 @@ pub struct Bridge {
     server: Server,
     journal: Journal,
     reconciler: Reconciler,
+    observer: Option<Observer>,
 }
 
 impl Bridge {
@@ -59,12 +60,20 @@ impl Bridge {
         clock: SharedClock,
     ) -> Result<Self, StartError> {
         let access = access(&config)?;
-        let neighbours = neighbours(&config, &clock)?;
+        let neighbours = Arc::new(neighbours(&config, &clock)?);
         let calls_made = calls_made(&neighbours);
         let options = JournalOptions { path: config.journal.path.clone(), ..JournalOptions::default() };
         let journal = Journal::open(options, clock.clone())?;
+        let policy = config.policy.clone();
         let reconciler =
-            Reconciler::start(journal.clone(), neighbours, config.policy.clone(), Limits::default()).await?;
+            Reconciler::start(journal.clone(), Arc::clone(&neighbours), policy, Limits::default()).await?;
+        let observer = match config.watch.enabled {
+            true => {
+                let (policy, waker) = (config.watch.clone(), reconciler.waker());
+                Some(Observer::start(journal.clone(), neighbours, policy, waker).await?)
+            }
+            false => None,
+        };
         let (waker, knows) = (reconciler.waker(), reconciler.waker());
         let wake: http::Waker = Arc::new(move |id| waker.wake(id));
         let trouble: http::Trouble =
@@ -72,13 +81,14 @@ impl Bridge {
         let state = Arc::new(
             AppState::new(journal.clone(), access, clock, wake, config.http.limits.clone())
                 .with_trouble(trouble)
+                .with_watch(observer.as_ref().map(watch_view))
                 .with_calls_made(calls_made),
         );
         reconciler.on_run_over(count_callbacks(&config, &state));
         let address = config.http.listen;
         let server = http::start(listener, state, config.http.workers)
             .map_err(|error| StartError::Listen { address, error })?;
-        Ok(Self { server, journal, reconciler })
+        Ok(Self { server, journal, reconciler, observer })
     }
 
     /// Where it listens.
@@ -98,8 +108,20 @@ impl Bridge {
         if let Err(error) = self.server.stop().await {
             tracing::warn!(%error, "the server did not end as it should");
         }
+        if let Some(observer) = self.observer {
+            observer.stop().await;
+        }
         self.reconciler.stop().await;
         self.journal.close().await;
+    }
+}
+
+/// What handlers may ask of the watch.
+fn watch_view(observer: &Observer) -> http::WatchView {
+    let (asked, told) = (observer.handle(), observer.handle());
+    http::WatchView {
+        status: Arc::new(move || serde_json::json!(asked.status())),
+        end_mass_change: Arc::new(move || told.end_mass_change()),
     }
 }
 

@@ -102,6 +102,7 @@ fn violations(config: &Config) -> Vec<Violation> {
             found.push(Violation::new(format!("/policy/{field}"), "is 0", "at least 1 second"));
         }
     }
+    found.extend(watch_violations(config));
     let controllers = names(&mut found, "/controllers", config.controllers.iter().map(|each| &each.name));
     let vcenters = names(&mut found, "/vcenters", config.vcenters.iter().map(|each| &each.name));
     let people = config.api_tokens.iter().map(|each| &each.name).enumerate();
@@ -118,6 +119,50 @@ fn violations(config: &Config) -> Vec<Violation> {
     }
     found.extend(Sources::new(&config.sources).err().unwrap_or_default());
     found.extend(config.catalog.violations(&controllers, &vcenters));
+    found
+}
+
+fn watch_violations(config: &Config) -> Vec<Violation> {
+    let watch = &config.watch;
+    let secs = [
+        ("sweep_secs", watch.sweep_secs),
+        ("inventory_poll_secs", watch.inventory_poll_secs),
+        ("inventory_sweep_secs", watch.inventory_sweep_secs),
+        ("confirm_secs", watch.confirm_secs),
+        ("missing_confirm_secs", watch.missing_confirm_secs),
+    ];
+    let zero = secs.into_iter().filter(|(_, secs)| *secs == 0);
+    let mut found: Vec<Violation> = zero
+        .map(|(field, _)| Violation::new(format!("/watch/{field}"), "is 0", "at least 1 second"))
+        .collect();
+    let known = config.catalog.environments.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut environments = |at: String, named: &[String]| {
+        for (index, name) in named.iter().enumerate() {
+            if !config.catalog.environments.contains_key(name) {
+                let what = format!("no environment is called `{name}`");
+                found.push(Violation::new(format!("{at}/environments/{index}"), what, known.clone()));
+            }
+        }
+    };
+    for (index, rule) in watch.rules.iter().enumerate() {
+        environments(format!("/watch/rules/{index}"), &rule.environments);
+    }
+    for (index, window) in watch.windows.iter().enumerate() {
+        environments(format!("/watch/windows/{index}"), &window.environments);
+    }
+    for (index, token) in config.api_tokens.iter().enumerate() {
+        environments(format!("/api_tokens/{index}"), &token.environments);
+    }
+    for (index, name) in watch.stopped_vcenters.iter().enumerate() {
+        if !config.vcenters.iter().any(|vcenter| vcenter.name == *name) {
+            let what = format!("no vCenter is called `{name}`");
+            found.push(Violation::new(
+                format!("/watch/stopped_vcenters/{index}"),
+                what,
+                "a name in /vcenters",
+            ));
+        }
+    }
     found
 }
 

@@ -15,6 +15,7 @@ pub(super) fn read(value: Value, brought_in: &[String]) -> Result<Config, Vec<Vi
     parts.one(&value, &["http"], |config| &config.http);
     parts.one(&value, &["journal"], |config| &config.journal);
     parts.one(&value, &["policy"], |config| &config.policy);
+    parts.one(&value, &["watch"], |config| &config.watch);
     parts.each(&value, &["api_tokens"], |config| &config.api_tokens);
     parts.each(&value, &["sources"], |config| &config.sources);
     parts.each(&value, &["controllers"], |config| &config.controllers);

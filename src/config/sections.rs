@@ -12,6 +12,7 @@ use crate::intake::signature::Scheme;
 use crate::intake::source::SourceConfig;
 use crate::vm_request::Policy;
 use crate::vm_request::catalog::Catalog;
+use crate::vm_request::watch::policy::WatchPolicy;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub journal: JournalSection,
     #[serde(default)]
     pub policy: Policy,
+    #[serde(default)]
+    pub watch: WatchPolicy,
     /// Who may use the API.
     #[serde(default)]
     pub api_tokens: Vec<ApiTokenConfig>,

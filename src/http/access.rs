@@ -20,6 +20,10 @@ pub struct ApiTokenConfig {
     /// Whether it may approve and deny.
     #[serde(default)]
     pub may_approve: bool,
+    /// The environments whose VMs it may see in the register, in lists of drift and in the inventory; empty: all, and
+    /// VMs of no environment too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
 }
 
 /// How a controller's notifications prove themselves: part of its configuration.
@@ -41,6 +45,17 @@ pub struct CallbackConfig {
 pub struct Person {
     pub name: String,
     pub may_approve: bool,
+    /// Empty: all.
+    pub environments: Vec<String>,
+}
+
+impl Person {
+    /// Whether VMs of that environment may be seen.
+    #[must_use]
+    pub fn may_see(&self, environment: Option<&str>) -> bool {
+        self.environments.is_empty()
+            || environment.is_some_and(|environment| self.environments.iter().any(|name| name == environment))
+    }
 }
 
 /// API tokens, ready to compare.
@@ -114,6 +129,7 @@ fn api_tokens(configs: &[ApiTokenConfig], found: &mut Vec<Violation>) -> Option<
             let person = |config: &ApiTokenConfig| Person {
                 name: config.name.clone(),
                 may_approve: config.may_approve,
+                environments: config.environments.clone(),
             };
             Some(ApiTokens { secrets, people: configs.iter().map(person).collect() })
         }

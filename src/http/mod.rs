@@ -25,4 +25,4 @@ mod vm_requests;
 
 pub use callback_watch::run_over;
 pub use serve::{Server, serve, start};
-pub use state::{AppState, CallsMade, Limits, NeighbourCalls, Trouble, Waker};
+pub use state::{AppState, CallsMade, Limits, NeighbourCalls, Trouble, Waker, WatchView};

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::access::Access;
 use super::counters::Counters;
@@ -30,6 +31,15 @@ pub struct NeighbourCalls {
 
 /// Tells the calls made to every neighbour.
 pub type CallsMade = Arc<dyn Fn() -> Vec<NeighbourCalls> + Send + Sync>;
+
+/// What handlers may ask of the watch over VMs.
+#[derive(Clone)]
+pub struct WatchView {
+    /// How it stands, in JSON.
+    pub status: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// Ends a mass change; false when the watch could not be told.
+    pub end_mass_change: Arc<dyn Fn() -> bool + Send + Sync>,
+}
 
 /// 80 random bits for a request's id.
 pub type Dice = Arc<dyn Fn() -> u128 + Send + Sync>;
@@ -108,6 +118,8 @@ pub struct AppState {
     pub waker: Waker,
     pub trouble: Trouble,
     pub calls_made: CallsMade,
+    /// `None`: VMs are not watched.
+    pub watch: Option<WatchView>,
     pub limits: Limits,
     pub counters: Counters,
     is_draining: AtomicBool,
@@ -124,6 +136,7 @@ impl AppState {
             waker,
             trouble: Arc::new(|_| None),
             calls_made: Arc::new(Vec::new),
+            watch: None,
             limits,
             counters: Counters::default(),
             is_draining: AtomicBool::new(false),
@@ -134,6 +147,13 @@ impl AppState {
     #[must_use]
     pub fn with_trouble(mut self, trouble: Trouble) -> Self {
         self.trouble = trouble;
+        self
+    }
+
+    /// The same, with the watch over VMs.
+    #[must_use]
+    pub fn with_watch(mut self, watch: Option<WatchView>) -> Self {
+        self.watch = watch;
         self
     }
 

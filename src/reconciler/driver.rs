@@ -93,7 +93,7 @@ impl Reconciler {
     /// [`ReadError`] when the journal cannot be read.
     pub async fn start(
         journal: Journal,
-        neighbours: Neighbours,
+        neighbours: Arc<Neighbours>,
         policy: Policy,
         limits: Limits,
     ) -> Result<Self, ReadError> {
@@ -160,7 +160,7 @@ impl Reconciler {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub journal: Journal,
-    pub neighbours: Neighbours,
+    pub neighbours: Arc<Neighbours>,
     policy: RwLock<Arc<Policy>>,
     limits: Limits,
     actions: Arc<Semaphore>,

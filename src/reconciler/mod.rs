@@ -17,8 +17,10 @@ mod batch;
 mod breaker;
 mod driver;
 mod neighbours;
+mod observer;
 mod perform;
 mod turn;
 
 pub use driver::{Limits, Reconciler, RunOver, Waiting, Waker};
 pub use neighbours::{ControllerHandle, ControllerSetup, Neighbours};
+pub use observer::{EyeStatus, Observer, WatchHandle, WatchStatus};

@@ -84,6 +84,14 @@ pub struct Changes {
     pub left: BTreeSet<String>,
 }
 
+impl Changes {
+    /// Whether nothing happened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.restarted && self.touched.is_empty() && self.left.is_empty()
+    }
+}
+
 /// Follows the changes of one vCenter, within the session of the client that made it. It has one collector and one view
 /// in vCenter; [`Watcher::close`] takes both away, and so does dropping it inside a Tokio runtime.
 #[derive(Debug)]

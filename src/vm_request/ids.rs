@@ -35,6 +35,14 @@ impl RequestId {
         Self::from_ulid(Ulid::from_parts(millis, random))
     }
 
+    /// The time that it carries, to the millisecond.
+    #[must_use]
+    pub fn made_at(&self) -> jiff::Timestamp {
+        let ulid = self.0.strip_prefix("req_").and_then(|body| Ulid::from_string(&body.to_uppercase()).ok());
+        let millis = ulid.and_then(|ulid| i64::try_from(ulid.timestamp_ms()).ok());
+        millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()).unwrap_or_default()
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

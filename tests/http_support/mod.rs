@@ -161,6 +161,7 @@ pub fn access() -> Access {
         name: name.to_owned(),
         secret: Secret::new(secret),
         may_approve,
+        environments: Vec::new(),
     };
     let tokens = [token("ci", TOKEN, false), token("j.doe", APPROVER, true)];
     let callbacks = [CallbackConfig {

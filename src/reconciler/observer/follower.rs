@@ -37,7 +37,8 @@ pub(super) async fn run(
             }
         };
         read_up_to = events.last().map_or(read_up_to, |last| last.position);
-        let news: BTreeSet<_> = events.iter().filter(|event| is_news(event)).map(|event| event.request_id.clone()).collect();
+        let news: BTreeSet<_> =
+            events.iter().filter(|event| is_news(event)).map(|event| event.request_id.clone()).collect();
         if !news.is_empty() && inputs.send(Input::News(news.into_iter().collect())).await.is_err() {
             return;
         }

@@ -43,12 +43,21 @@ const MENDS_MAX: usize = 256;
 /// What the actor is told.
 #[derive(Debug)]
 enum Input {
-    Eye { vcenter: String, saw: eyes::Saw },
-    Hosts { controller: String, saw: eyes::SawHosts },
+    Eye {
+        vcenter: String,
+        saw: eyes::Saw,
+    },
+    Hosts {
+        controller: String,
+        saw: eyes::SawHosts,
+    },
     /// There may be news about these requests in the journal.
     News(Vec<RequestId>),
     /// Hands are done with this VM.
-    Mended { request: RequestId, outcome: hands::Outcome },
+    Mended {
+        request: RequestId,
+        outcome: hands::Outcome,
+    },
     /// A person says that the mass change is none.
     EndMassChange,
 }
@@ -106,7 +115,8 @@ impl Observer {
         for name in neighbours.vcenters.keys() {
             let (look, wanted) = mpsc::channel(LOOKS_MAX);
             looks.insert(name.clone(), look);
-            let eye = eyes::VcenterEye::new(name, &neighbours, &policy, inputs.clone(), wanted, stopping.clone());
+            let eye =
+                eyes::VcenterEye::new(name, &neighbours, &policy, inputs.clone(), wanted, stopping.clone());
             tasks.spawn(eye.run());
         }
         for name in neighbours.controllers.keys() {
@@ -115,7 +125,8 @@ impl Observer {
         }
         tasks.spawn(follower::run(journal.clone(), from, inputs.clone(), stopping.clone()));
         let (mends, orders) = mpsc::channel(MENDS_MAX);
-        let hands = hands::Hands::new(journal.clone(), Arc::clone(&neighbours), waker, inputs, stopping.clone());
+        let hands =
+            hands::Hands::new(journal.clone(), Arc::clone(&neighbours), waker, inputs, stopping.clone());
         tasks.spawn(hands.run(orders));
         let actor = actor::Actor::new(journal, neighbours, policy, register, board, looks, mends);
         tasks.spawn(actor.run(waiting, stopping));

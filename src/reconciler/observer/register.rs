@@ -281,11 +281,13 @@ impl Register {
         });
     }
 
-    /// Hosts were read: those of these names, or, when `is_whole`, all there are. The requests that they belong to.
+    /// Hosts were read: some, or, when `is_whole`, all there are, of which `unread` did not tell their variables. The
+    /// requests that they belong to.
     pub fn see_hosts(
         &mut self,
         controller: &str,
         hosts: Vec<(String, i64, Map<String, Value>)>,
+        unread: &BTreeSet<String>,
         is_whole: bool,
         at: Timestamp,
     ) -> BTreeSet<RequestId> {
@@ -300,7 +302,8 @@ impl Register {
             }
         }
         if is_whole {
-            let is_lost = |key: &&HostKey| key.0 == controller && !names.contains(&key.1);
+            let is_there = |name: &String| names.contains(name) || unread.contains(name);
+            let is_lost = |key: &&HostKey| key.0 == controller && !is_there(&key.1);
             let lost: Vec<HostKey> = self.hosts.keys().filter(is_lost).cloned().collect();
             for key in lost {
                 touched.extend(self.by_host.get(&key).cloned());
@@ -308,7 +311,9 @@ impl Register {
                 self.news.hosts_dropped.push(key);
             }
             if self.inventories_known.insert(controller.to_owned()) {
-                touched.extend(self.by_host.iter().filter(|(key, _)| key.0 == controller).map(|(_, tied)| tied.clone()));
+                touched.extend(
+                    self.by_host.iter().filter(|(key, _)| key.0 == controller).map(|(_, tied)| tied.clone()),
+                );
             }
         }
         touched
@@ -378,8 +383,18 @@ impl Register {
         self.watched.get(request).is_some_and(|watched| self.candidates(watched).len() == 1)
     }
 
+    /// The VM as it was seen last, when it is seen once.
+    pub fn seen(&self, watched: &Watched) -> Option<&VmSighting> {
+        let [moid] = self.candidates(watched).try_into().ok()?;
+        self.vm(&watched.desired.vcenter, &moid).map(|seen| &seen.vm)
+    }
+
     /// Hands the three sides of a VM to `with`.
-    pub fn sides<T>(&self, watched: &Watched, with: impl FnOnce(VmSide<'_>, HostSide<'_>, Option<&Causes>) -> T) -> T {
+    pub fn sides<T>(
+        &self,
+        watched: &Watched,
+        with: impl FnOnce(VmSide<'_>, HostSide<'_>, Option<&Causes>) -> T,
+    ) -> T {
         let desired = &watched.desired;
         let moids = self.candidates(watched);
         let sky = self.vcenters.get(&desired.vcenter).filter(|sky| sky.is_clear);

@@ -53,7 +53,11 @@ impl Causes {
     /// Whether vCenter said that the VM was taken away, and when, by its own clock.
     #[must_use]
     pub fn removal(&self) -> Option<Timestamp> {
-        let last = self.0.iter().rev().find(|cause| is_removal(&cause.blame.event) || is_arrival(&cause.blame.event))?;
+        let last = self
+            .0
+            .iter()
+            .rev()
+            .find(|cause| is_removal(&cause.blame.event) || is_arrival(&cause.blame.event))?;
         is_removal(&last.blame.event).then_some(last.blame.at)
     }
 
@@ -69,7 +73,10 @@ fn is_removal(event: &str) -> bool {
 }
 
 fn is_arrival(event: &str) -> bool {
-    matches!(event, "VmCreatedEvent" | "VmClonedEvent" | "VmDeployedEvent" | "VmRegisteredEvent" | "VmDiscoveredEvent")
+    matches!(
+        event,
+        "VmCreatedEvent" | "VmClonedEvent" | "VmDeployedEvent" | "VmRegisteredEvent" | "VmDiscoveredEvent"
+    )
 }
 
 fn explains(event: &str, task: Option<&str>, field: &str) -> bool {
@@ -78,17 +85,29 @@ fn explains(event: &str, task: Option<&str>, field: &str) -> bool {
     match field.split(['[', '.']).next().unwrap_or_default() {
         VM_FIELD => is_removal(event) || by_task(&["destroy", "unregister"]),
         "power" => {
-            let kinds = ["VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmResuming", "VmGuestShutdown", "DrsVmPoweredOn"];
-            kinds.iter().any(|kind| event.starts_with(kind)) || by_task(&["power", "shutdownguest", "suspend"])
+            let kinds = [
+                "VmPoweredOn",
+                "VmPoweredOff",
+                "VmSuspended",
+                "VmResuming",
+                "VmGuestShutdown",
+                "DrsVmPoweredOn",
+            ];
+            kinds.iter().any(|kind| event.starts_with(kind))
+                || by_task(&["power", "shutdownguest", "suspend"])
         }
         "name" => event.starts_with("VmRenamed") || by_task(&["rename"]),
-        "folder" | "datacenter" => event.starts_with("VmMigrated") || by_task(&["moveinto", "moveto", "relocate"]),
+        "folder" | "datacenter" => {
+            event.starts_with("VmMigrated") || by_task(&["moveinto", "moveto", "relocate"])
+        }
         "cluster" | "host_system" | "datastores" => {
             let kinds = ["VmMigrated", "DrsVmMigrated", "VmRelocated", "VmFailover", "VmPoweringOnWithFixed"];
             kinds.iter().any(|kind| event.starts_with(kind)) || by_task(&["migrate", "relocate"])
         }
         "snapshots" => event.contains("Snapshot") || by_task(&["snapshot"]),
-        "custom_values" => event.starts_with("CustomFieldValueChanged") || by_task(&["setfield", "setcustomvalue"]),
+        "custom_values" => {
+            event.starts_with("CustomFieldValueChanged") || by_task(&["setfield", "setcustomvalue"])
+        }
         "cpu" | "memory_mib" | "firmware" | "nics" | "networks" | "disks" | "vm_uid" => {
             event.starts_with("VmReconfigured") || by_task(&["reconfigure"])
         }

@@ -34,10 +34,7 @@ impl Mass {
                 SignedDuration::from_secs(i64::try_from(policy.mass_window_secs).unwrap_or(i64::MAX));
             self.recent.retain(|_, at| now.duration_since(*at) <= window);
         }
-        let many = self.recent.len() >= policy.mass_vms_min.max(1) as usize;
-        let part =
-            self.recent.len().saturating_mul(100) >= watched.saturating_mul(policy.mass_percent as usize);
-        match (many && part, self.since) {
+        match (is_mass(self.recent.len(), watched, policy), self.since) {
             (true, None) => self.since = Some(now),
             (false, Some(_)) => self.end(),
             _ => {}
@@ -45,9 +42,31 @@ impl Mass {
         self.since
     }
 
+    /// After a restart: a mass change that was journalled stops repairs and remediations still.
+    pub fn wake(&mut self, watched: usize, policy: &WatchPolicy, now: Timestamp) {
+        let window = SignedDuration::from_secs(i64::try_from(policy.mass_window_secs).unwrap_or(i64::MAX));
+        let mut times: Vec<Timestamp> = self.recent.values().copied().collect();
+        times.sort();
+        let mut first = 0;
+        for (last, at) in times.iter().enumerate() {
+            while at.duration_since(times[first]) > window {
+                first += 1;
+            }
+            if is_mass(last + 1 - first, watched, policy) {
+                self.since = Some(now);
+                return;
+            }
+        }
+    }
+
     /// Goes on as if nothing had happened.
     pub fn end(&mut self) {
         self.recent.clear();
         self.since = None;
     }
+}
+
+fn is_mass(changed: usize, watched: usize, policy: &WatchPolicy) -> bool {
+    let many = changed >= policy.mass_vms_min.max(1) as usize;
+    many && changed.saturating_mul(100) >= watched.saturating_mul(policy.mass_percent as usize)
 }

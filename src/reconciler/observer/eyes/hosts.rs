@@ -89,7 +89,8 @@ impl HostsEye {
     }
 
     async fn look(&self, since: Option<Timestamp>) -> Result<HostListing, String> {
-        let handle: &ControllerHandle = self.neighbours.controllers.get(&self.name).ok_or("no such controller")?;
+        let handle: &ControllerHandle =
+            self.neighbours.controllers.get(&self.name).ok_or("no such controller")?;
         let said = |error: ReadError| error.to_string();
         let inventory = handle.state_inventory().await.map_err(said)?;
         let inventory = inventory.ok_or("the controller does not show the state inventory")?;

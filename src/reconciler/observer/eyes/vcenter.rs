@@ -24,10 +24,18 @@ const WAIT_SECS_MAX: u64 = 20;
 /// What was seen of a vCenter.
 #[derive(Debug)]
 pub(in crate::reconciler::observer) enum Saw {
-    All { listing: VmListing, events: Vec<VmEvent> },
-    Some { reading: VmReading, events: Vec<VmEvent> },
+    All {
+        listing: VmListing,
+        events: Vec<VmEvent>,
+    },
+    Some {
+        reading: VmReading,
+        events: Vec<VmEvent>,
+    },
     /// Nothing: it is away, or does not let the bridge in.
-    Nothing { why: String },
+    Nothing {
+        why: String,
+    },
 }
 
 /// The eye on one vCenter.

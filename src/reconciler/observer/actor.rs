@@ -1,0 +1,512 @@
+//! The one task that compares: takes what eyes saw, keeps the register, and writes findings and sightings down.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{mpsc, watch};
+
+use super::eyes::{Saw, SawHosts};
+use super::hands::{Order, Outcome};
+use super::register::{Absence, Register};
+use super::status::Board;
+use super::{Input, stopped};
+use crate::journal::{Append, AppendError, Journal, SIGHTINGS_MAX, Sightings};
+use crate::reconciler::neighbours::Neighbours;
+use crate::vcenter::{VmEvent, VmListing, VmReading};
+use crate::vm_request::watch::blame::{Cause, Causes};
+use crate::vm_request::watch::compare::compare;
+use crate::vm_request::watch::judge::{Circumstances, Judgement, Mend, judge};
+use crate::vm_request::watch::mass::Mass;
+use crate::vm_request::watch::policy::WatchPolicy;
+use crate::vm_request::watch::{Blame, DriftVerdict, Handled};
+use crate::vm_request::{Event, RequestId, State};
+
+/// Requests that are written at the same time.
+const WRITES_MAX: usize = 32;
+/// How often a VM is judged anew because its request moved on meanwhile.
+const ROUNDS_MAX: usize = 3;
+/// When what could not be done is tried again.
+const AGAIN_SECS: u64 = 10;
+/// An hour, for the budget of remediations.
+const HOUR: SignedDuration = SignedDuration::from_secs(3_600);
+
+/// The actor.
+#[derive(Debug)]
+pub(super) struct Actor {
+    journal: Journal,
+    neighbours: Arc<Neighbours>,
+    policy: Arc<WatchPolicy>,
+    register: Register,
+    board: Arc<Board>,
+    looks: BTreeMap<String, mpsc::Sender<Vec<String>>>,
+    mends: mpsc::Sender<Order>,
+    mass: Mass,
+    /// When which VM is looked at again.
+    agenda: BTreeMap<Timestamp, BTreeSet<RequestId>>,
+    /// When remediations of the last hour were begun.
+    spent: VecDeque<Timestamp>,
+}
+
+/// What came of writing about one VM.
+enum Written {
+    Done(Box<State>),
+    /// The request moved on; what it says now.
+    MovedOn(Option<Box<State>>),
+    Failed,
+}
+
+impl Actor {
+    pub fn new(
+        journal: Journal,
+        neighbours: Arc<Neighbours>,
+        policy: Arc<WatchPolicy>,
+        register: Register,
+        board: Arc<Board>,
+        looks: BTreeMap<String, mpsc::Sender<Vec<String>>>,
+        mends: mpsc::Sender<Order>,
+    ) -> Self {
+        let mut mass = Mass::default();
+        let mut spent = VecDeque::new();
+        for watched in register.all() {
+            let grave = watched.watch.open.values().filter(|finding| is_grave(finding.drift.verdict));
+            // A mass change outlives a restart.
+            grave.for_each(|finding| mass.note(&watched.desired.request, finding.opened_at));
+            spent.extend(watched.watch.remediations.iter().map(RequestId::made_at));
+        }
+        spent.make_contiguous().sort();
+        let agenda = BTreeMap::new();
+        Self { journal, neighbours, policy, register, board, looks, mends, mass, agenda, spent }
+    }
+
+    /// Runs until the watch stops.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut stopping: watch::Receiver<bool>) {
+        let all: BTreeSet<RequestId> =
+            self.register.all().map(|watched| watched.desired.request.clone()).collect();
+        self.mass.wake(all.len(), &self.policy, self.now());
+        self.show();
+        loop {
+            let due = self.agenda.keys().next().copied();
+            let rest = due.map_or(Duration::from_secs(AGAIN_SECS), |at| until(self.now(), at));
+            let touched = tokio::select! {
+                () = stopped(&mut stopping) => return,
+                input = inputs.recv() => match input {
+                    Some(input) => self.take(input).await,
+                    None => return,
+                },
+                () = tokio::time::sleep(rest) => self.look_at_due(),
+            };
+            self.record(touched).await;
+            self.write_sightings().await;
+            self.show();
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.neighbours.clock.now()
+    }
+
+    /// Takes an input; the requests whose VMs are to be judged.
+    async fn take(&mut self, input: Input) -> BTreeSet<RequestId> {
+        match input {
+            Input::Eye { vcenter, saw: Saw::All { listing, events } } => {
+                self.swept(&vcenter, listing, events)
+            }
+            Input::Eye { vcenter, saw: Saw::Some { reading, events } } => {
+                self.looked(&vcenter, reading, events)
+            }
+            Input::Eye { vcenter, saw: Saw::Nothing { why } } => {
+                self.register.set_clear(&vcenter, false);
+                self.board.change(|status| status.vcenters.entry(vcenter).or_default().trouble = Some(why));
+                BTreeSet::new()
+            }
+            Input::Hosts { controller, saw } => self.saw_hosts(controller, saw),
+            Input::News(requests) => self.learn(requests).await,
+            Input::Mended { request, outcome } => {
+                if let Some(watched) = self.register.watched_mut(&request) {
+                    watched.is_mending = false;
+                }
+                if matches!(outcome, Outcome::Later) {
+                    self.look_again(
+                        &request,
+                        self.now() + SignedDuration::from_secs(AGAIN_SECS.cast_signed()),
+                    );
+                    return BTreeSet::new();
+                }
+                self.look_at(&request);
+                BTreeSet::new()
+            }
+            Input::EndMassChange => {
+                self.mass.end();
+                self.register.all().map(|watched| watched.desired.request.clone()).collect()
+            }
+        }
+    }
+
+    fn swept(&mut self, vcenter: &str, listing: VmListing, events: Vec<VmEvent>) -> BTreeSet<RequestId> {
+        self.remember(vcenter, events);
+        let (read_at, is_complete) = (listing.read_at, listing.complete);
+        let mut present: BTreeSet<String> = listing.unreadable.into_iter().map(|one| one.moid).collect();
+        for vm in listing.vms {
+            present.insert(vm.moid.clone());
+            self.register.see(vcenter, vm);
+        }
+        self.register.set_clear(vcenter, true);
+        let mut doubtful = Vec::new();
+        for moid in self.register.moids(vcenter).into_iter().filter(|moid| !present.contains(moid)) {
+            // What a list leaves out may only be hidden: it is asked for by its id.
+            doubtful.push(moid);
+        }
+        let watched: BTreeSet<RequestId> = self.register.watched_in(vcenter).into_iter().collect();
+        for request in watched.iter().filter(|request| !self.register.is_seen(request)) {
+            doubtful.extend(self.register.watched(request).map(|watched| watched.moid.clone()));
+        }
+        if is_complete || !doubtful.is_empty() {
+            self.ask(vcenter, doubtful);
+        }
+        let seen = self.register.seen_in(vcenter);
+        self.board.change(|status| {
+            let eye = status.vcenters.entry(vcenter.to_owned()).or_default();
+            (eye.seen, eye.last_sweep_at, eye.last_seen_at, eye.trouble) =
+                (seen, Some(read_at), Some(read_at), None);
+        });
+        watched
+    }
+
+    fn looked(&mut self, vcenter: &str, reading: VmReading, events: Vec<VmEvent>) -> BTreeSet<RequestId> {
+        self.remember(vcenter, events);
+        let mut touched = BTreeSet::new();
+        for vm in reading.vms {
+            touched.extend(self.register.see(vcenter, vm));
+        }
+        for moid in &reading.gone {
+            let Some(request) = self.register.lose(vcenter, moid) else { continue };
+            if !self.register.is_seen(&request) {
+                self.absent(&request, vcenter, moid, reading.read_at);
+            }
+            touched.insert(request);
+        }
+        let seen = self.register.seen_in(vcenter);
+        self.board.change(|status| {
+            let eye = status.vcenters.entry(vcenter.to_owned()).or_default();
+            (eye.seen, eye.last_seen_at, eye.trouble) = (seen, Some(reading.read_at), None);
+        });
+        touched
+    }
+
+    /// vCenter knows the VM's managed object no more: certain at once if an event tells so, else with the second look.
+    fn absent(&mut self, request: &RequestId, vcenter: &str, moid: &str, now: Timestamp) {
+        let removed = self.register.causes(vcenter, moid).removal().is_some();
+        let confirm = secs(self.policy.missing_confirm_secs);
+        let Some(watched) = self.register.watched_mut(request) else { return };
+        let before = watched.absence.unwrap_or(Absence { since: now, looks: 0, is_certain: false });
+        let looks = before.looks.saturating_add(1);
+        let is_due = looks >= 2 && now >= later(before.since, confirm);
+        let absence = Absence { looks, is_certain: before.is_certain || removed || is_due, ..before };
+        watched.absence = Some(absence);
+        if absence.is_certain && !before.is_certain {
+            self.register.write_gone(request, now);
+        } else if !absence.is_certain {
+            self.look_again(request, later(before.since, confirm));
+        }
+    }
+
+    fn remember(&mut self, vcenter: &str, events: Vec<VmEvent>) {
+        for event in events {
+            let VmEvent { key, kind, at, user, moid, message, task, .. } = event;
+            let blame = Blame { event: kind, at, user, message };
+            self.register.causes(vcenter, &moid).add(Cause { key, task, blame });
+        }
+    }
+
+    fn saw_hosts(&mut self, controller: String, saw: SawHosts) -> BTreeSet<RequestId> {
+        let (listing, is_whole) = match saw {
+            SawHosts::Some { listing, is_whole } => (listing, is_whole),
+            SawHosts::Nothing { why } => {
+                self.register.inventory_lost(&controller);
+                self.board
+                    .change(|status| status.controllers.entry(controller).or_default().trouble = Some(why));
+                return BTreeSet::new();
+            }
+        };
+        let now = self.now();
+        let hosts = listing.hosts.into_iter().map(|host| (host.name, host.id, host.variables)).collect();
+        let kept = listing.unread.into_iter().map(|host| host.name).collect();
+        let touched = self.register.see_hosts(&controller, hosts, &kept, is_whole, now);
+        let seen = self.register.hosts_in(&controller);
+        self.board.change(|status| {
+            let eye = status.controllers.entry(controller).or_default();
+            (eye.seen, eye.last_seen_at, eye.trouble) = (seen, Some(now), None);
+            if is_whole {
+                eye.last_sweep_at = Some(now);
+            }
+        });
+        touched
+    }
+
+    /// Reads what requests say now. One whose VM was not under watch before is looked at.
+    async fn learn(&mut self, requests: Vec<RequestId>) -> BTreeSet<RequestId> {
+        let mut touched = BTreeSet::new();
+        for request in requests {
+            let state = match self.journal.load_state(&request).await {
+                Ok(Some(state)) => state,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(%request, %error, "a request with news was not read");
+                    continue;
+                }
+            };
+            let is_new = self.register.watched(&request).is_none();
+            let is_known = self.register.watched(&request).is_some_and(|watched| watched.seq == state.seq);
+            if !is_known && self.register.learn(&state) {
+                if is_new {
+                    self.look_at(&request);
+                }
+                touched.insert(request);
+            }
+        }
+        touched
+    }
+
+    /// Judges these VMs, writes down what follows, and has mended what is to be mended.
+    async fn record(&mut self, mut touched: BTreeSet<RequestId>) {
+        for _ in 0..ROUNDS_MAX {
+            if touched.is_empty() {
+                return;
+            }
+            let now = self.now();
+            let mut facts = Vec::new();
+            for request in std::mem::take(&mut touched) {
+                let Some(judgement) = self.judged(&request, now) else { continue };
+                if let Some(at) = judgement.look_again_at {
+                    self.look_again(&request, at);
+                }
+                let seq = self.register.watched(&request).map_or(0, |watched| watched.seq);
+                let events = events_of(&judgement);
+                if events.is_empty() {
+                    self.mend(&request, judgement.mend, now);
+                } else {
+                    facts.push((request, seq, events, judgement.mend));
+                }
+            }
+            let journal = &self.journal;
+            let writes = facts.into_iter().map(|(request, seq, events, mend)| async move {
+                (write(journal, &request, seq, events, now).await, request, mend)
+            });
+            let written: Vec<_> =
+                futures_util::stream::iter(writes).buffer_unordered(WRITES_MAX).collect().await;
+            for (written, request, mend) in written {
+                match written {
+                    Written::Done(state) => {
+                        self.register.learn(&state);
+                        self.weigh(&state);
+                        self.mend(&request, mend, now);
+                    }
+                    Written::MovedOn(Some(state)) => {
+                        if self.register.learn(&state) {
+                            touched.insert(request);
+                        }
+                    }
+                    Written::MovedOn(None) => {}
+                    Written::Failed => self.look_again(&request, later(now, secs(AGAIN_SECS))),
+                }
+            }
+        }
+        let again = later(self.now(), secs(AGAIN_SECS));
+        touched.iter().for_each(|request| self.look_again(request, again));
+    }
+
+    fn judged(&mut self, request: &RequestId, now: Timestamp) -> Option<Judgement> {
+        let total = self.register.all().count();
+        let mass = self.mass.since(total, &self.policy, now).map(|_| "many VMs changed at once");
+        while self.spent.front().is_some_and(|at| now.duration_since(*at) > HOUR) {
+            self.spent.pop_front();
+        }
+        let mut memory = std::mem::take(&mut self.register.watched_mut(request)?.memory);
+        let watched = self.register.watched(request)?;
+        let is_stopped = self.policy.is_stopped(&watched.desired.vcenter);
+        let around = Circumstances {
+            policy: &self.policy,
+            now,
+            stopped: mass.or(is_stopped.then_some("the stop switch is set")),
+            is_budget_spent: self.spent.len() >= self.policy.remediations_per_hour_max as usize,
+        };
+        let judgement = self.register.sides(watched, |vm, host, causes| {
+            let compared = compare(&watched.desired, vm, host);
+            let blame = |drift: &_| causes.and_then(|causes: &Causes| causes.of(drift));
+            judge(&watched.watch, &watched.desired, &mut memory, compared, &around, &blame)
+        });
+        if let Some(why) = judgement.kept_back {
+            tracing::info!(%request, why, "a finding is not mended now");
+        }
+        self.register.watched_mut(request)?.memory = memory;
+        Some(judgement)
+    }
+
+    /// Keeps the count of VMs that changed lately.
+    fn weigh(&mut self, state: &State) {
+        if state.watch.verdict().is_some_and(is_grave) {
+            self.mass.note(&state.id, self.now());
+        } else {
+            self.mass.forget(&state.id);
+        }
+    }
+
+    fn mend(&mut self, request: &RequestId, mends: Vec<Mend>, now: Timestamp) {
+        for mend in mends {
+            let Some(order) = self.order(request, mend) else { continue };
+            let is_remediation = matches!(order.mend, Mend::Request { .. });
+            if self.mends.try_send(order).is_err() {
+                self.look_again(request, later(now, secs(AGAIN_SECS)));
+                continue;
+            }
+            if is_remediation {
+                self.spent.push_back(now);
+            }
+            if let Some(watched) = self.register.watched_mut(request) {
+                watched.is_mending = true;
+            }
+        }
+    }
+
+    fn order(&self, request: &RequestId, mend: Mend) -> Option<Order> {
+        let watched = self.register.watched(request).filter(|watched| !watched.is_mending)?;
+        let vm = self.register.seen(watched).cloned();
+        let (desired, watch) = (watched.desired.clone(), watched.watch.clone());
+        Some(Order { request: request.clone(), desired: Box::new(desired), watch: Box::new(watch), vm, mend })
+    }
+
+    /// VMs whose time has come are looked at again; the look leads to a judgement.
+    fn look_at_due(&mut self) -> BTreeSet<RequestId> {
+        let now = self.now();
+        let mut due = BTreeSet::new();
+        while let Some(entry) = self.agenda.first_entry().filter(|entry| *entry.key() <= now) {
+            due.extend(entry.remove());
+        }
+        due.iter().for_each(|request| self.look_at(request));
+        BTreeSet::new()
+    }
+
+    fn look_at(&mut self, request: &RequestId) {
+        let Some(watched) = self.register.watched(request) else { return };
+        let (vcenter, moid) = (watched.desired.vcenter.clone(), watched.moid.clone());
+        if !self.ask(&vcenter, vec![moid]) {
+            self.look_again(request, later(self.now(), secs(AGAIN_SECS)));
+        }
+    }
+
+    fn look_again(&mut self, request: &RequestId, at: Timestamp) {
+        self.agenda.entry(at).or_default().insert(request.clone());
+    }
+
+    /// Has managed objects read; false when the eye has too much to do. The next sweep sees them in any case.
+    fn ask(&self, vcenter: &str, moids: Vec<String>) -> bool {
+        moids.is_empty() || self.looks.get(vcenter).is_some_and(|looks| looks.try_send(moids).is_ok())
+    }
+
+    async fn write_sightings(&mut self) {
+        let news = std::mem::take(&mut self.register.news);
+        for part in parts(news) {
+            if let Err(error) = self.journal.see(part).await {
+                tracing::warn!(%error, "sightings were not written; the register shows older ones");
+            }
+        }
+    }
+
+    fn show(&mut self) {
+        let (watched, now) = (self.register.all().count(), self.now());
+        let findings = self.register.all().map(|watched| watched.watch.open.len()).sum();
+        let since = self.mass.since(watched, &self.policy, now);
+        self.board.change(|status| {
+            (status.watched, status.findings, status.mass_change_since) = (watched, findings, since);
+        });
+    }
+}
+
+/// The facts that follow from a judgement.
+fn events_of(judgement: &Judgement) -> Vec<Event> {
+    let mut events: Vec<Event> = judgement.found.iter().cloned().map(Event::DriftFound).collect();
+    if !judgement.cleared.is_empty() {
+        events.push(Event::DriftCleared { fields: judgement.cleared.clone() });
+    }
+    for mend in &judgement.mend {
+        if let Mend::Nothing { fields, why } = mend {
+            let how = Handled::Refused { why: why.clone() };
+            events.push(Event::DriftHandled { fields: fields.clone(), how });
+        }
+    }
+    events
+}
+
+async fn write(
+    journal: &Journal,
+    request: &RequestId,
+    seq: u64,
+    events: Vec<Event>,
+    now: Timestamp,
+) -> Written {
+    let state = match journal.load_state(request).await {
+        Ok(Some(state)) => state,
+        Ok(None) => return Written::MovedOn(None),
+        Err(error) => {
+            tracing::warn!(%request, %error, "a request under watch was not read");
+            return Written::Failed;
+        }
+    };
+    if state.seq != seq {
+        return Written::MovedOn(Some(Box::new(state)));
+    }
+    let (append, after) = match Append::following(&state, now.max(state.updated_at), events) {
+        Ok(following) => following,
+        Err(error) => {
+            tracing::error!(%request, %error, "a finding does not follow");
+            return Written::Failed;
+        }
+    };
+    match journal.append(append).await {
+        Ok(_) => Written::Done(Box::new(after)),
+        Err(AppendError::Conflict { .. }) => Written::MovedOn(Some(Box::new(state))),
+        Err(error) => {
+            tracing::warn!(%request, %error, "a finding was not written");
+            Written::Failed
+        }
+    }
+}
+
+/// At most [`SIGHTINGS_MAX`] rows each, drops first.
+fn parts(news: Sightings) -> Vec<Sightings> {
+    let mut parts = Vec::new();
+    let mut vms = news.vms.into_iter().peekable();
+    let mut hosts = news.hosts.into_iter().peekable();
+    let mut part = Sightings {
+        vms_dropped: news.vms_dropped,
+        hosts_dropped: news.hosts_dropped,
+        ..Sightings::default()
+    };
+    loop {
+        part.vms = vms.by_ref().take(SIGHTINGS_MAX).collect();
+        part.hosts = hosts.by_ref().take(SIGHTINGS_MAX).collect();
+        parts.push(std::mem::take(&mut part));
+        if vms.peek().is_none() && hosts.peek().is_none() {
+            return parts;
+        }
+    }
+}
+
+const fn is_grave(verdict: DriftVerdict) -> bool {
+    matches!(verdict, DriftVerdict::VcenterChanged | DriftVerdict::Unknown | DriftVerdict::Missing)
+}
+
+fn secs(secs: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(secs).unwrap_or(i64::MAX))
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn until(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+}
