@@ -2,17 +2,22 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command line does")]
 
+mod api;
 mod completions;
 mod demo;
 mod doctor;
+mod drift;
+mod inventory;
 mod journal;
 mod lab;
 mod output;
+mod reconcile;
 mod request;
 mod serve;
 mod sign;
 mod story;
 mod validate;
+mod vm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,6 +51,14 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Ask a running bridge for VMs, and look at what became of them.
     Request(request::RequestArgs),
+    /// List VMs with what was asked of them and what is there; adopt, pause and lend them.
+    Vm(vm::VmArgs),
+    /// List what differs between what was asked, the inventory and vCenter; accept, repair or ignore it.
+    Drift(drift::DriftArgs),
+    /// Look at all VMs once, from beside the bridge, and say what would be done. Nothing is changed.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Print the VMs under watch as Ansible's dynamic inventory.
+    Inventory(inventory::InventoryArgs),
     /// Read a journal's file: prove it, show a request, rebuild the projections.
     Journal(journal::JournalArgs),
     /// Examine a configuration against the neighbours that it names: all findings, each with its remedy.
@@ -81,6 +94,10 @@ pub fn run(args: Args) -> ExitCode {
         Command::Lab(command) => lab::run(&command, args.log.as_deref(), &output),
         Command::Serve(command) => serve::run(&command, args.log.as_deref()),
         Command::Request(command) => request::run(&command, &output),
+        Command::Vm(command) => vm::run(&command, &output),
+        Command::Drift(command) => drift::run(&command, &output),
+        Command::Reconcile(command) => reconcile::run(&command, &output),
+        Command::Inventory(command) => inventory::run(&command, &output),
         Command::Journal(command) => journal::run(&command, &output),
         Command::Doctor(command) => doctor::run(&command, &output),
         Command::Validate(command) => validate::run(&command, &output),

@@ -31,6 +31,18 @@ impl Output {
         }
     }
 
+    /// A document that a program reads, however the command was asked to speak.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn document(&self, document: &Value) -> anyhow::Result<()> {
+        println!(
+            "{}",
+            if self.json { document.to_string() } else { serde_json::to_string_pretty(document)? }
+        );
+        Ok(())
+    }
+
     /// A line for people only.
     pub fn line(&self, text: impl AsRef<str>) {
         if !self.json {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use reqwest::{Client, Method, Url};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::output::{BAD, DIM, GOOD, WARN, paint};
@@ -16,18 +16,12 @@ use crate::vm_request::hold::OperatorAction;
 
 /// How often `watch` asks.
 const WATCH_INTERVAL_MS: u64 = 500;
-/// How long one call may take.
-const CALL_SECS_MAX: u64 = 30;
 
 /// Which bridge, and what to ask of it.
 #[derive(Debug, clap::Args)]
 pub struct RequestArgs {
-    /// Address of the bridge.
-    #[arg(long, env = "CAUSEWAY_URL", default_value = "http://127.0.0.1:8080")]
-    url: Url,
-    /// An API token, in the environment so that no process list shows it.
-    #[arg(long, env = "CAUSEWAY_TOKEN", hide_env_values = true)]
-    token: String,
+    #[command(flatten)]
+    bridge: super::api::BridgeArgs,
     #[command(subcommand)]
     command: RequestCommand,
 }
@@ -87,7 +81,7 @@ struct Act {
 
 pub(super) fn run(args: &RequestArgs, output: &Output) -> anyhow::Result<ExitCode> {
     super::runtime()?.block_on(async {
-        let api = Api::new(args.url.clone(), &args.token)?;
+        let api = Api(super::api::Api::new(&args.bridge)?);
         match &args.command {
             RequestCommand::Create { file, idempotency_key, watch } => {
                 let body = sign::read(file)?;
@@ -118,21 +112,10 @@ pub(super) fn run(args: &RequestArgs, output: &Output) -> anyhow::Result<ExitCod
     })
 }
 
-/// The bridge's API as one caller sees it.
-struct Api {
-    http: Client,
-    url: Url,
-    token: String,
-}
+/// The requests of the bridge's API.
+struct Api(super::api::Api);
 
 impl Api {
-    fn new(url: Url, token: &str) -> anyhow::Result<Self> {
-        crate::bridge::use_ring();
-        let deadline = Duration::from_secs(CALL_SECS_MAX);
-        let http = Client::builder().timeout(deadline).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { http, url, token: token.to_owned() })
-    }
-
     async fn get(&self, id: &str) -> anyhow::Result<Value> {
         self.send(Method::GET, plain(id)?, None, &[]).await
     }
@@ -146,18 +129,7 @@ impl Api {
     ) -> anyhow::Result<Value> {
         let path =
             if path.is_empty() || path.starts_with('?') { path.to_owned() } else { format!("/{path}") };
-        let url = self.url.join(&format!("/api/v1/vm-requests{path}"))?;
-        let mut call = self.http.request(method, url).bearer_auth(&self.token);
-        for (name, value) in headers {
-            call = call.header(*name, value);
-        }
-        if let Some(body) = body {
-            call = call.header("Content-Type", "application/json").body(body);
-        }
-        let answer = call.send().await.with_context(|| format!("no answer from {}", self.url))?;
-        let status = answer.status();
-        let document: Value = answer.json().await.with_context(|| format!("{status}, and no JSON"))?;
-        if status.is_success() { Ok(document) } else { bail!(problem(&document)) }
+        self.0.send(method, &format!("/api/v1/vm-requests{path}"), body, headers).await
     }
 
     async fn act(&self, action: OperatorAction, act: &Act, output: &Output) -> anyhow::Result<ExitCode> {
@@ -261,7 +233,7 @@ fn event_of(row: &Value) -> Option<Event> {
 }
 
 fn show(request: &Value, output: &Output) {
-    output.tell(request, || serde_json::to_string_pretty(request).unwrap_or_default());
+    super::api::show(request, output);
 }
 
 fn id_of(request: &Value) -> anyhow::Result<&str> {
@@ -280,17 +252,6 @@ fn phase_word(phase: &str, hold: Option<&str>) -> String {
         ("held", Some(hold)) => paint(format!("held: {hold}"), BAD),
         _ => phase.to_owned(),
     }
-}
-
-/// A problem document as a sentence and its list.
-fn problem(document: &Value) -> String {
-    let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
-    let mut lines = vec![format!("{}: {}", text("title"), text("detail"))];
-    for error in document.get("errors").and_then(Value::as_array).into_iter().flatten() {
-        let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-        lines.push(format!("  {} {} (expected {})", part("pointer"), part("detail"), part("expected")));
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]

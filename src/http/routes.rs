@@ -5,12 +5,15 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route};
 
 use super::problem::{Kind, Problem};
-use super::{actions, callbacks, history, hooks, ops, vm_requests};
+use super::{actions, callbacks, drift, history, hooks, inventory, ops, vm_actions, vm_requests, vms};
 use crate::vm_request::RequestId;
 use crate::vm_request::hold::OperatorAction;
 
 /// Where requests are listed and made.
 pub const LIST_HREF: &str = "/api/v1/vm-requests";
+
+/// Where the register of VMs is.
+pub const VMS_HREF: &str = "/api/v1/vms";
 
 /// One address, with its methods.
 pub struct Entry {
@@ -75,6 +78,31 @@ pub const TABLE: &[Entry] = &[
         name: "act",
         methods: &[post(|| web::post().to(actions::act))],
     },
+    Entry { path: VMS_HREF, name: "vms", methods: &[get(|| web::get().to(vms::list))] },
+    Entry {
+        path: "/api/v1/vms/adopt",
+        name: "adopt_vms",
+        methods: &[post(|| web::post().to(vm_actions::adopt_many))],
+    },
+    Entry { path: "/api/v1/vms/{vm}", name: "vm", methods: &[get(|| web::get().to(vms::get))] },
+    Entry {
+        path: "/api/v1/vms/{vm}/actions/{action}",
+        name: "act_on_vm",
+        methods: &[post(|| web::post().to(vm_actions::act))],
+    },
+    Entry { path: "/api/v1/drift", name: "drift", methods: &[get(|| web::get().to(drift::list))] },
+    Entry {
+        path: "/api/v1/left-overs",
+        name: "left_overs",
+        methods: &[get(|| web::get().to(drift::left_overs))],
+    },
+    Entry { path: "/api/v1/watch", name: "watch", methods: &[get(|| web::get().to(drift::watch))] },
+    Entry {
+        path: "/api/v1/watch/actions/end_mass_change",
+        name: "end_mass_change",
+        methods: &[post(|| web::post().to(vm_actions::end_mass_change))],
+    },
+    Entry { path: "/inventory", name: "inventory", methods: &[get(|| web::get().to(inventory::get))] },
     Entry { path: "/hooks/{source}", name: "hook", methods: &[post(|| web::post().to(hooks::receive))] },
     Entry {
         // A notification template may be set to PUT (CONTRACT.md §8.1).
@@ -93,6 +121,12 @@ pub const TABLE: &[Entry] = &[
 #[must_use]
 pub fn request_href(id: &RequestId) -> String {
     format!("{LIST_HREF}/{id}")
+}
+
+/// Where the VM stands in the register.
+#[must_use]
+pub fn vm_href(id: &str) -> String {
+    format!("{VMS_HREF}/{id}")
 }
 
 /// Where the action is done.

@@ -23,4 +23,4 @@ mod turn;
 
 pub use driver::{Limits, Reconciler, RunOver, Waiting, Waker};
 pub use neighbours::{ControllerHandle, ControllerSetup, Neighbours};
-pub use observer::{EyeStatus, Observer, WatchHandle, WatchStatus};
+pub use observer::{EyeStatus, Observer, Plan, PlanItem, WatchHandle, WatchStatus, plan};

@@ -15,6 +15,7 @@
 //! (which facts follow from a comparison, and when to act), [`mass`] (when many VMs change at once), [`remedy`]
 //! (what mends a finding), [`line`] (one line about a VM, for lists).
 
+pub mod action;
 pub mod blame;
 pub mod compare;
 pub mod judge;

@@ -17,6 +17,7 @@ mod actor;
 mod eyes;
 mod follower;
 mod hands;
+mod plan;
 mod register;
 mod status;
 
@@ -31,6 +32,7 @@ use crate::journal::{Journal, ReadError};
 use crate::vm_request::RequestId;
 use crate::vm_request::watch::policy::WatchPolicy;
 
+pub use plan::{Plan, PlanItem, plan};
 pub use status::{EyeStatus, WatchStatus};
 
 /// Inputs that wait for the actor: eyes wait when it is behind.
@@ -110,7 +112,7 @@ impl Observer {
         let mut tasks = JoinSet::new();
         let policy = Arc::new(policy);
         let from = *journal.position().borrow();
-        let register = register::Register::load(&journal).await?;
+        let register = register::Register::load(journal.view()).await?;
         let mut looks = std::collections::BTreeMap::new();
         for name in neighbours.vcenters.keys() {
             let (look, wanted) = mpsc::channel(LOOKS_MAX);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::journal::{Journal, ReadError, SeenHost, SeenVm, Sightings, TAIL_MAX};
+use crate::journal::{JournalView, ReadError, SeenHost, SeenVm, Sightings, TAIL_MAX};
 use crate::vm_request::sighting::VmSighting;
 use crate::vm_request::watch::Watch;
 use crate::vm_request::watch::blame::Causes;
@@ -85,14 +85,14 @@ pub(super) struct Absence {
 
 impl Register {
     /// Everything that the journal has under watch; nothing is seen yet.
-    pub async fn load(journal: &Journal) -> Result<Self, ReadError> {
+    pub async fn load(journal: &JournalView) -> Result<Self, ReadError> {
         let mut register = Self::default();
         let mut after = None;
         loop {
-            let lines = journal.view().vms(after.clone(), false, TAIL_MAX).await?;
+            let lines = journal.vms(after.clone(), false, TAIL_MAX).await?;
             for line in &lines {
-                if let Some(state) = journal.load_state(&line.request).await? {
-                    register.learn(&state);
+                if let Some(loaded) = journal.load(&line.request).await? {
+                    register.learn(&loaded.state);
                 }
             }
             match lines.last() {

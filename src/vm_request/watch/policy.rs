@@ -66,7 +66,7 @@ impl Default for WatchPolicy {
 }
 
 /// What is done about a drift.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// It is no finding.
@@ -162,6 +162,20 @@ impl<'de> Deserialize<'de> for Zone {
         let name = String::deserialize(deserializer)?;
         let unknown = |_| serde::de::Error::custom(format!("no time zone is called `{name}`"));
         TimeZone::get(&name).map(Self).map_err(unknown)
+    }
+}
+
+impl Response {
+    /// The response's one name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Report => "report",
+            Self::RepairInventory => "repair_inventory",
+            Self::Propose => "propose",
+            Self::Remediate => "remediate",
+        }
     }
 }
 

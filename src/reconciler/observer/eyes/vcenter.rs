@@ -52,14 +52,14 @@ pub(in crate::reconciler::observer) struct VcenterEye {
     failures: u32,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = (Watcher, Result<Changes, VcenterError>)> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = (Box<Watcher>, Result<Changes, VcenterError>)> + Send>>;
 
 /// Why the eye opens.
 enum Woken {
     Stop,
     Sweep,
     Look(Vec<String>),
-    Changed(Watcher, Result<Changes, VcenterError>),
+    Changed(Box<Watcher>, Result<Changes, VcenterError>),
 }
 
 impl VcenterEye {
@@ -86,7 +86,7 @@ impl VcenterEye {
     /// Looks until the watch stops.
     pub async fn run(mut self) {
         let Some(client) = self.client.clone() else { return };
-        let mut waiting = Some(wait(client.watch(), None));
+        let mut waiting = Some(wait(Box::new(client.watch()), None));
         let mut sweep_at: Option<Instant> = None;
         loop {
             match self.woken(&mut waiting, sweep_at).await {
@@ -193,7 +193,7 @@ impl VcenterEye {
     }
 }
 
-fn wait(mut watcher: Watcher, delay: Option<Duration>) -> Waiting {
+fn wait(mut watcher: Box<Watcher>, delay: Option<Duration>) -> Waiting {
     Box::pin(async move {
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
