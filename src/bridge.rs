@@ -9,8 +9,9 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::http::access::Access;
 use crate::http::{self, AppState, NeighbourCalls, Server};
-use crate::journal::{Journal, JournalOptions};
-use crate::reconciler::{ControllerSetup, Limits, Neighbours, Observer, Reconciler, RunOver};
+use crate::journal::{Journal, JournalOptions, JournalView};
+use crate::reconciler::{ControllerSetup, Limits, Neighbours, Observer, Reconciler, RunOver, plan};
+pub use crate::reconciler::{Plan, PlanItem};
 use crate::vcenter::{Vcenter, VcenterConfig};
 
 /// Why the bridge did not start.
@@ -173,6 +174,21 @@ fn count_callbacks(config: &Config, state: &Arc<AppState>) -> RunOver {
             http::run_over(&state, id.clone(), workflow_job, template.clone());
         }
     })
+}
+
+/// Reads every neighbour once, beside a bridge that may run, and says what its watch would do. Nothing is changed.
+///
+/// # Errors
+/// [`StartError`] when the journal or a client cannot be opened. A neighbour that cannot be read is named in the plan.
+pub async fn plan_once(config: &Config, clock: &SharedClock) -> Result<Plan, StartError> {
+    let neighbours = neighbours(config, clock)?;
+    let options = JournalOptions { path: config.journal.path.clone(), ..JournalOptions::default() };
+    let journal = JournalView::beside(&options)?;
+    let made = plan(&journal, &neighbours, &config.watch, clock.now()).await;
+    for vcenter in neighbours.vcenters.values() {
+        vcenter.client.logout().await;
+    }
+    Ok(made?)
 }
 
 /// Who is let in by `config`.

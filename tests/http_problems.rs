@@ -12,7 +12,8 @@ use causeway::http::problem::Kind;
 use causeway::http::routes::TABLE;
 use causeway::vm_request::RequestId;
 use http_support::doc::{self, Example};
-use http_support::{APPROVER, Answer, Bridge, CALLBACK_TOKEN, PORTAL_TOKEN, Request, TOKEN, lean};
+use http_support::vms::{STRAY, VM};
+use http_support::{APPROVER, Answer, Bridge, CALLBACK_TOKEN, PORTAL_TOKEN, Request, TEAM, TOKEN, lean};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../docs/HTTP.md");
@@ -27,6 +28,9 @@ fn variables(request: &RequestId) -> Vec<(&'static str, String)> {
         ("PORTAL_TOKEN", PORTAL_TOKEN.to_owned()),
         ("CALLBACK_TOKEN", CALLBACK_TOKEN.to_owned()),
         ("REQUEST", request.to_string()),
+        ("TEAM", TEAM.to_owned()),
+        ("VM", VM.to_owned()),
+        ("STRAY", STRAY.to_owned()),
         ("LONG", "x".repeat(3_000)),
     ]
 }
@@ -55,6 +59,7 @@ async fn run(example: &Example, produced: &mut Produced) {
         options
     }));
     let first = bridge.make("web01", "prod", Some("order-4711")).await;
+    bridge.seed_vms().await;
     let request = doc::request(&example.curl, &variables(&first));
     let answer = match example.setup.as_str() {
         "" | "half-body" => bridge.send(request.clone()).await,
@@ -176,6 +181,8 @@ async fn rest_of_the_statuses(produced: &mut Produced) {
     let closed = Bridge::start();
     let known = open.make("web01", "prod", Some("k")).await;
     let gone = closed.make("web01", "prod", None).await;
+    open.seed_vms().await;
+    closed.answers.store(false, std::sync::atomic::Ordering::Relaxed);
     closed.state.journal.clone().close().await;
     let list = "/api/v1/vm-requests".to_owned();
     let unknown = "req_01m7yhx300000000000000001a";
@@ -214,6 +221,7 @@ async fn rest_of_the_statuses(produced: &mut Produced) {
     requests.push((true, Request::api("POST", &cancel(&known)).json(r#"{"comment":7}"#)));
     requests.push((true, Request::api("POST", &format!("{}?x=1", cancel(&known))).json("{}")));
     requests.push((false, Request::api("POST", &cancel(&gone)).json("{}")));
+    requests.extend(about_vms());
     let about = r#"{"id":7,"url":"https://aap/jobs/workflow/7","status":"failed","name":"t"}"#;
     for method in ["POST", "PUT"] {
         let callback = Request { method: method.to_owned(), ..Request::callback(about) };
@@ -227,6 +235,46 @@ async fn rest_of_the_statuses(produced: &mut Produced) {
     bodies_too_large_too_slow_or_unlabelled(&open, &list, &cancel(&known), produced).await;
 }
 
+/// What is asked of the register of VMs and of the watch, well and badly; of the bridge that is open, or of the other.
+fn about_vms() -> Vec<(bool, Request)> {
+    let vm = format!("/api/v1/vms/{VM}");
+    let (adopt, end) = ("/api/v1/vms/adopt", "/api/v1/watch/actions/end_mass_change");
+    let pause = format!("{vm}/actions/pause");
+    let mut requests = Vec::new();
+    for path in ["/api/v1/vms", "/api/v1/drift", "/api/v1/left-overs", "/inventory", vm.as_str()] {
+        requests.push((true, Request::api("GET", path)));
+        requests.push((true, Request::api("GET", &format!("{path}?x=1"))));
+        requests.push((true, Request::new("GET", path)));
+        requests.push((false, Request::api("GET", path)));
+    }
+    let team = |method: &str, path: &str| {
+        Request::new(method, path).header("Authorization", format!("Bearer {TEAM}"))
+    };
+    requests.push((true, team("GET", "/api/v1/left-overs")));
+    requests.push((true, team("GET", &vm)));
+    for query in ["", "?x=1"] {
+        requests.push((true, Request::api("GET", &format!("/api/v1/watch{query}"))));
+        requests.push((true, Request::approver("POST", &format!("{end}{query}"))));
+        requests
+            .push((true, Request::api("POST", &format!("{adopt}{query}")).json(r#"{"vcenter":"vc-prod"}"#)));
+        requests.push((true, Request::api("POST", &format!("{pause}{query}")).json("{}")));
+    }
+    requests.push((true, Request::new("GET", "/api/v1/watch")));
+    requests.push((true, Request::new("POST", end)));
+    requests.push((true, Request::api("POST", end)));
+    requests.push((false, Request::approver("POST", end)));
+    for path in [adopt, pause.as_str()] {
+        requests.push((true, Request::new("POST", path).json("{}")));
+        requests.push((true, Request::api("POST", path).json(r#"{"colour":"red"}"#)));
+        requests.push((false, Request::api("POST", path).json(r#"{"vcenter":"vc-prod"}"#)));
+    }
+    requests.push((true, Request::api("POST", "/api/v1/vms/none/actions/pause").json("{}")));
+    requests.push((true, Request::api("POST", &format!("{vm}/actions/adopt")).json("{}")));
+    requests.push((true, Request::api("POST", &format!("/api/v1/vms/{STRAY}/actions/adopt")).json("{}")));
+    requests.push((true, Request::api("GET", "/inventory?host=nobody")));
+    requests
+}
+
 /// Each address that takes a body, with one that is too large, one that never ends, and one of no stated type.
 async fn bodies_too_large_too_slow_or_unlabelled(
     open: &Bridge,
@@ -234,7 +282,10 @@ async fn bodies_too_large_too_slow_or_unlabelled(
     cancel: &str,
     produced: &mut Produced,
 ) {
+    let pause = format!("/api/v1/vms/{VM}/actions/pause");
     let takers = [
+        Request::api("POST", "/api/v1/vms/adopt").json(""),
+        Request::api("POST", &pause).json(""),
         Request::api("POST", list).json(""),
         Request::api("POST", cancel).json(""),
         Request::hook("portal", ""),

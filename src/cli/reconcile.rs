@@ -8,9 +8,8 @@ use serde_json::json;
 use super::output::{DIM, GOOD, WARN, paint};
 use super::vm::verdict_word;
 use super::{ConfigArg, Output};
-use crate::clock::{Clock, SharedClock, SystemClock};
-use crate::journal::{JournalOptions, JournalView};
-use crate::reconciler::{PlanItem, plan};
+use crate::bridge::{PlanItem, plan_once};
+use crate::clock::{SharedClock, SystemClock};
 
 /// Which bridge's configuration.
 #[derive(Debug, clap::Args)]
@@ -30,14 +29,7 @@ pub(super) fn run(args: &ReconcileArgs, output: &Output) -> anyhow::Result<ExitC
     let config = loaded.config;
     super::runtime()?.block_on(async {
         let clock: SharedClock = Arc::new(SystemClock);
-        let neighbours = crate::bridge::neighbours(&config, &clock)?;
-        let options = JournalOptions { path: config.journal.path.clone(), ..JournalOptions::default() };
-        let journal = JournalView::beside(&options)?;
-        let found = plan(&journal, &neighbours, &config.watch, SystemClock.now()).await;
-        for vcenter in neighbours.vcenters.values() {
-            vcenter.client.logout().await;
-        }
-        let found = found?;
+        let found = plan_once(&config, &clock).await?;
         output.tell(&json!(found), || {
             let mut lines: Vec<String> = found.items.iter().map(line).collect();
             lines.extend(

@@ -7,6 +7,7 @@ use crate::vm_request::Event;
 use crate::vm_request::event::{FoundBy, RunSeen};
 use crate::vm_request::hold::Difference;
 use crate::vm_request::stage::{StageRecord, Verdict};
+use crate::vm_request::watch::Handled;
 
 /// The line, and lines below it where there is more to say.
 pub(super) fn lines(event: &Event) -> Vec<String> {
@@ -156,7 +157,74 @@ fn told_of_end(event: &Event) -> Told {
                 left_behind.iter().map(|vm| format!("{} ({}) in {}", vm.name, vm.moid, vm.folder)).collect();
             (WARN, "cancelled: this is left in vCenter".to_owned(), left)
         }
+        _ => told_of_watch(event),
+    }
+}
+
+fn told_of_watch(event: &Event) -> Told {
+    match event {
+        Event::Adopted(adopted) => {
+            let head = format!("{} was put under watch by {}", adopted.vm.name, adopted.by);
+            (BOLD, head, comment(&adopted.comment))
+        }
+        Event::DriftFound(found) => {
+            let drift = &found.drift;
+            let side =
+                |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name} {value}"));
+            let sides = [
+                side("asked", &drift.asked),
+                side("inventory", &drift.inventory),
+                side("vCenter", &drift.vcenter),
+            ];
+            let mut more = vec![sides.into_iter().flatten().collect::<Vec<_>>().join("; ")];
+            more.extend(
+                found
+                    .blame
+                    .as_ref()
+                    .map(|blame| format!("{} by {} at {}", blame.event, blame.user, blame.at)),
+            );
+            (BAD, format!("{}: {}", drift.field, drift.verdict.name()), more)
+        }
+        Event::DriftCleared { fields } => {
+            (GOOD, format!("as it should be again: {}", fields.join(", ")), Vec::new())
+        }
+        Event::DriftAccepted(accepted) => {
+            let value = accepted.value.as_deref().unwrap_or("anything");
+            let head = format!("{} accepted {value} for {}", accepted.by, accepted.field);
+            (BOLD, head, comment(&accepted.comment))
+        }
+        Event::DriftIgnored(ignored) => {
+            let until = ignored.until.map_or_else(String::new, |until| format!(" until {until}"));
+            let head = format!("{} wants {} left alone{until}", ignored.by, ignored.field);
+            (BOLD, head, comment(&ignored.comment))
+        }
+        Event::DriftRepairAsked { field, by } => {
+            (BOLD, format!("{by} wants {field} brought back"), Vec::new())
+        }
+        Event::DriftHandled { fields, how } => handled(&fields.join(", "), how),
+        Event::WatchPaused(pause) => (
+            WARN,
+            format!("{} paused the watch: nothing is mended by itself", pause.by),
+            comment(&pause.comment),
+        ),
+        Event::WatchResumed(by) => (BOLD, format!("{} resumed the watch", by.by), comment(&by.comment)),
+        Event::LeaseSet(lease) => {
+            (BOLD, format!("lent until {} by {}", lease.expires_at, lease.by), Vec::new())
+        }
         other => (Style::new(), other.kind().to_owned(), Vec::new()),
+    }
+}
+
+fn handled(fields: &str, how: &Handled) -> Told {
+    match how {
+        Handled::InventoryWritten { host, .. } => {
+            (GOOD, format!("host {host} was set to what vCenter shows: {fields}"), Vec::new())
+        }
+        Handled::Request { id, approval_required: true } => {
+            (BOLD, format!("{id} proposes to bring back {fields}"), Vec::new())
+        }
+        Handled::Request { id, .. } => (BOLD, format!("{id} brings back {fields}"), Vec::new()),
+        Handled::Refused { why } => (WARN, format!("{fields}: a person has to"), vec![why.clone()]),
     }
 }
 

@@ -16,8 +16,8 @@ use super::vms;
 use crate::intake::json;
 use crate::intake::pointer::child;
 use crate::journal::{Admission, AdmissionKeys, Admitted, Append, AppendError, RegisterQuery, RegisterRow};
-use crate::vm_request::event::Adopted;
 use crate::vm_request::violation::Violation;
+use crate::vm_request::watch::Adopted;
 use crate::vm_request::watch::action::{VmAction, VmActionInput};
 use crate::vm_request::{Event, RequestId};
 
@@ -122,10 +122,12 @@ pub(super) async fn end_mass_change(request: HttpRequest, caller: Caller) -> Res
         let detail = format!("The token of {} may not end a mass change.", caller.0.name);
         return Err(Problem::new(Kind::NotAllowed, detail));
     }
-    let watch = state.watch.as_ref().ok_or_else(|| not_valid("VMs are not watched by this bridge."))?;
-    if !(watch.end_mass_change)() {
-        return Err(Problem::new(Kind::Unavailable, "The watch is busy. Try again.").retry_after(1));
-    }
+    let watch = state.watch.as_ref().filter(|watch| (watch.end_mass_change)());
+    let Some(watch) = watch else {
+        return Err(
+            Problem::new(Kind::Unavailable, "The watch does not run, or is busy. Try again.").retry_after(1)
+        );
+    };
     tracing::warn!(by = caller.0.name, "a person ended the mass change: repairs and remediations go on");
     Ok(HttpResponse::Accepted().json((watch.status)()))
 }

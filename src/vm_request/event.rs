@@ -11,11 +11,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::hold::{Difference, Finding, LeftBehind};
-use super::ids::RequestId;
 use super::spec::{Ticket, VmSpec};
 use super::stage::{Stage, StageRecord};
 use super::violation::Violation;
-use super::watch::{DriftAccepted, DriftFound, DriftIgnored, Handled, Lease, Pause};
+use super::watch::{Adopted, DriftAccepted, DriftFound, DriftIgnored, Handled, Lease, Pause, Remedies};
 
 /// A fact about one request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -185,36 +184,6 @@ pub struct Received {
     /// What it mends, where it is a remediation: its VM is another request's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedies: Option<Remedies>,
-}
-
-/// What a remediation mends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remedies {
-    /// The request whose VM it is.
-    pub request: RequestId,
-    pub fields: Vec<String>,
-    /// The stages that mend them, in order; no other is run.
-    pub stages: Vec<Stage>,
-}
-
-/// A VM that was put under watch as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Adopted {
-    pub by: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub comment: String,
-    /// Name of the vCenter in the configuration.
-    pub vcenter: String,
-    /// The environment whose rules hold for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
-    /// Name of the controller whose inventory has its host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub controller: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_name: Option<String>,
-    /// What it was seen to be: that is asked of it from now on.
-    pub vm: super::sighting::VmSighting,
 }
 
 /// A signed request that cannot be met.

@@ -31,13 +31,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::event::{Adopted, Event, Received, Rejected, RunStatus};
+use super::event::{Event, Received, Rejected, RunStatus};
 use super::hold::{Hold, LeftBehind, OperatorAction};
 use super::ids::RequestId;
 use super::sighting::VmSighting;
 use super::spec::Ticket;
 use super::stage::{Stage, StageRecord};
-use super::watch::Watch;
+use super::watch::{Adopted, Watch};
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

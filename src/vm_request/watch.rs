@@ -31,6 +31,8 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::ids::RequestId;
+use super::sighting::VmSighting;
+use super::stage::Stage;
 
 pub use compare::{DriftVerdict, FieldDrift};
 
@@ -117,6 +119,36 @@ pub enum Handled {
     Request { id: RequestId, approval_required: bool },
     /// It could not be mended that way; a person has to.
     Refused { why: String },
+}
+
+/// A VM that was put under watch as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    pub by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// Name of the vCenter in the configuration.
+    pub vcenter: String,
+    /// The environment whose rules hold for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Name of the controller whose inventory has its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// What it was seen to be: that is asked of it from now on.
+    pub vm: VmSighting,
+}
+
+/// What a remediation mends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedies {
+    /// The request whose VM it is.
+    pub request: RequestId,
+    pub fields: Vec<String>,
+    /// The stages that mend them, in order; no other is run.
+    pub stages: Vec<Stage>,
 }
 
 /// Payload of [`Event::DriftFound`].

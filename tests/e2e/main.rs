@@ -8,3 +8,4 @@ mod live;
 mod proxy;
 mod reconciler;
 mod scenarios;
+mod watch;

@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 pub mod doc;
+pub mod vms;
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use causeway::clock::{ManualClock, SharedClock};
+use causeway::clock::{Clock, ManualClock, SharedClock};
 use causeway::config::Secret;
 use causeway::http::access::{Access, ApiTokenConfig, CallbackConfig};
-use causeway::http::{AppState, Limits, Server, start};
+use causeway::http::{AppState, Limits, Server, WatchView, start};
 use causeway::intake::source::SourceConfig;
 use causeway::journal::{Journal, JournalOptions};
 use causeway::vm_request::RequestId;
@@ -21,14 +23,16 @@ use tokio::net::TcpStream;
 
 pub const TOKEN: &str = "token-of-ci-0123456789";
 pub const APPROVER: &str = "token-of-j-doe-0123456789";
+/// Of a team that sees the environment `test` alone.
+pub const TEAM: &str = "token-of-team-a-0123456789";
 pub const PORTAL_TOKEN: &str = "token-of-portal-0123456789";
 pub const CALLBACK_TOKEN: &str = "token-of-aap-prod-0123456789";
 pub const SIGNING_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 pub const HUB_SECRET: &str = "hub-secret-0123456789";
 
 /// Everything that no answer and no log may hold.
-pub const SECRETS: [&str; 6] =
-    [TOKEN, APPROVER, PORTAL_TOKEN, CALLBACK_TOKEN, "C2FVsBQIhrscChlQIMV", HUB_SECRET];
+pub const SECRETS: [&str; 7] =
+    [TOKEN, APPROVER, TEAM, PORTAL_TOKEN, CALLBACK_TOKEN, "C2FVsBQIhrscChlQIMV", HUB_SECRET];
 
 const CATALOG: &str = r#"
 [sizes]
@@ -109,6 +113,8 @@ pub struct Bridge {
     pub woken: Arc<Mutex<Vec<RequestId>>>,
     pub server: Server,
     pub folder: tempfile::TempDir,
+    /// Whether the watch can be told something.
+    pub answers: Arc<AtomicBool>,
 }
 
 impl Bridge {
@@ -127,14 +133,26 @@ impl Bridge {
             let woken = woken.clone();
             Arc::new(move |id: &RequestId| woken.lock().unwrap().push(id.clone()))
         };
-        let state = Arc::new(AppState::new(journal, access(), shared, waker, limits));
+        let answers = Arc::new(AtomicBool::new(true));
+        let told = answers.clone();
+        let watch = WatchView {
+            status: Arc::new(|| serde_json::json!({ "watched": 1, "findings": 1 })),
+            end_mass_change: Arc::new(move || told.load(Ordering::Relaxed)),
+        };
+        let state = AppState::new(journal, access(), shared, waker, limits).with_watch(Some(watch));
+        let state = Arc::new(state);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = start(listener, state.clone(), 2).unwrap();
-        Self { state, clock, woken, server, folder }
+        Self { state, clock, woken, server, folder, answers }
     }
 
     pub async fn send(&self, request: Request) -> Answer {
         request.send(self.server.address()).await
+    }
+
+    /// Puts VMs into the register.
+    pub async fn seed_vms(&self) {
+        vms::seed(&self.state.journal, self.clock.now()).await;
     }
 
     /// A request through the API, which has to be new.
@@ -157,13 +175,17 @@ pub fn lean(vm_name: &str, environment: &str) -> String {
 
 pub fn access() -> Access {
     let sources: SourcesFile = toml::from_str(SOURCES).unwrap();
-    let token = |name: &str, secret: &str, may_approve| ApiTokenConfig {
+    let token = |name: &str, secret: &str, may_approve, environments: &[&str]| ApiTokenConfig {
         name: name.to_owned(),
         secret: Secret::new(secret),
         may_approve,
-        environments: Vec::new(),
+        environments: environments.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let tokens = [token("ci", TOKEN, false), token("j.doe", APPROVER, true)];
+    let tokens = [
+        token("ci", TOKEN, false, &[]),
+        token("j.doe", APPROVER, true, &[]),
+        token("team-a", TEAM, false, &["test"]),
+    ];
     let callbacks = [CallbackConfig {
         controller: "aap-prod".to_owned(),
         scheme: causeway::intake::signature::Scheme::Bearer,

@@ -13,11 +13,11 @@ use crate::aap::{HostMerge, HostWrite};
 use crate::journal::{Admission, AdmissionKeys, Admitted, Append, AppendError, Journal, SeenBy};
 use crate::reconciler::driver::Waker;
 use crate::reconciler::neighbours::Neighbours;
-use crate::vm_request::event::{Received, Remedies};
+use crate::vm_request::event::Received;
 use crate::vm_request::sighting::VmSighting;
 use crate::vm_request::watch::compare::Desired;
 use crate::vm_request::watch::judge::Mend;
-use crate::vm_request::watch::{Handled, Watch, remedy};
+use crate::vm_request::watch::{Handled, Remedies, Watch, remedy};
 use crate::vm_request::{Event, RequestId};
 
 /// Source of the requests that mend.

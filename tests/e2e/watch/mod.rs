@@ -1,0 +1,3 @@
+//! VMs under watch: what changes behind the bridge's back is found, told rightly, and mended as the policy says.
+
+mod lab;
