@@ -94,6 +94,20 @@ pub async fn until_true(what: &str, is: impl Fn() -> bool) {
     }
 }
 
+/// Asks until `is` holds of the answer.
+pub async fn until_answer<T>(what: &str, ask: impl AsyncFn() -> T, is: impl Fn(&T) -> bool) -> T {
+    let start = Instant::now();
+    let mut beat = tokio::time::interval(ASK);
+    loop {
+        let answer = ask().await;
+        if is(&answer) {
+            return answer;
+        }
+        assert!(start.elapsed() < DEADLINE, "never: {what}");
+        beat.tick().await;
+    }
+}
+
 /// Waits until nothing happens in the lab by itself any more.
 pub async fn until_quiet(rig: &Rig) {
     until_true("the lab is quiet", || rig.lab.world().next_due().is_none()).await;

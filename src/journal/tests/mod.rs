@@ -9,6 +9,7 @@ mod opening;
 mod reading;
 mod storage;
 mod tampering;
+mod watching;
 
 use std::path::PathBuf;
 use std::pin::Pin;

@@ -1,5 +1,7 @@
 //! The one task that compares: takes what eyes saw, keeps the register, and writes findings and sightings down.
 
+mod takes;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +10,21 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-use super::eyes::{Saw, SawHosts};
+use super::eyes::Saw;
 use super::hands::{Order, Outcome};
-use super::register::{Absence, Register};
+use super::register::Register;
 use super::status::Board;
+use super::writing::{self, Written};
 use super::{Input, stopped};
-use crate::journal::{Append, AppendError, Journal, SIGHTINGS_MAX, Sightings};
+use crate::journal::Journal;
 use crate::reconciler::neighbours::Neighbours;
-use crate::vcenter::{VmEvent, VmListing, VmReading};
-use crate::vm_request::watch::blame::{Cause, Causes};
+use crate::vm_request::watch::DriftVerdict;
+use crate::vm_request::watch::blame::Causes;
 use crate::vm_request::watch::compare::compare;
 use crate::vm_request::watch::judge::{Circumstances, Judgement, Mend, judge};
 use crate::vm_request::watch::mass::Mass;
 use crate::vm_request::watch::policy::WatchPolicy;
-use crate::vm_request::watch::{Blame, DriftVerdict, Handled};
-use crate::vm_request::{Event, RequestId, State};
+use crate::vm_request::{RequestId, State};
 
 /// Requests that are written at the same time.
 const WRITES_MAX: usize = 32;
@@ -48,14 +50,6 @@ pub(super) struct Actor {
     agenda: BTreeMap<Timestamp, BTreeSet<RequestId>>,
     /// When remediations of the last hour were begun.
     spent: VecDeque<Timestamp>,
-}
-
-/// What came of writing about one VM.
-enum Written {
-    Done(Box<State>),
-    /// The request moved on; what it says now.
-    MovedOn(Option<Box<State>>),
-    Failed,
 }
 
 impl Actor {
@@ -145,107 +139,6 @@ impl Actor {
         }
     }
 
-    fn swept(&mut self, vcenter: &str, listing: VmListing, events: Vec<VmEvent>) -> BTreeSet<RequestId> {
-        self.remember(vcenter, events);
-        let (read_at, is_complete) = (listing.read_at, listing.complete);
-        let mut present: BTreeSet<String> = listing.unreadable.into_iter().map(|one| one.moid).collect();
-        for vm in listing.vms {
-            present.insert(vm.moid.clone());
-            self.register.see(vcenter, vm);
-        }
-        self.register.set_clear(vcenter, true);
-        let mut doubtful = Vec::new();
-        for moid in self.register.moids(vcenter).into_iter().filter(|moid| !present.contains(moid)) {
-            // What a list leaves out may only be hidden: it is asked for by its id.
-            doubtful.push(moid);
-        }
-        let watched: BTreeSet<RequestId> = self.register.watched_in(vcenter).into_iter().collect();
-        for request in watched.iter().filter(|request| !self.register.is_seen(request)) {
-            doubtful.extend(self.register.watched(request).map(|watched| watched.moid.clone()));
-        }
-        if is_complete || !doubtful.is_empty() {
-            self.ask(vcenter, doubtful);
-        }
-        let seen = self.register.seen_in(vcenter);
-        self.board.change(|status| {
-            let eye = status.vcenters.entry(vcenter.to_owned()).or_default();
-            (eye.seen, eye.last_sweep_at, eye.last_seen_at, eye.trouble) =
-                (seen, Some(read_at), Some(read_at), None);
-        });
-        watched
-    }
-
-    fn looked(&mut self, vcenter: &str, reading: VmReading, events: Vec<VmEvent>) -> BTreeSet<RequestId> {
-        self.remember(vcenter, events);
-        let mut touched = BTreeSet::new();
-        for vm in reading.vms {
-            touched.extend(self.register.see(vcenter, vm));
-        }
-        for moid in &reading.gone {
-            let Some(request) = self.register.lose(vcenter, moid) else { continue };
-            if !self.register.is_seen(&request) {
-                self.absent(&request, vcenter, moid, reading.read_at);
-            }
-            touched.insert(request);
-        }
-        let seen = self.register.seen_in(vcenter);
-        self.board.change(|status| {
-            let eye = status.vcenters.entry(vcenter.to_owned()).or_default();
-            (eye.seen, eye.last_seen_at, eye.trouble) = (seen, Some(reading.read_at), None);
-        });
-        touched
-    }
-
-    /// vCenter knows the VM's managed object no more: certain at once if an event tells so, else with the second look.
-    fn absent(&mut self, request: &RequestId, vcenter: &str, moid: &str, now: Timestamp) {
-        let removed = self.register.causes(vcenter, moid).removal().is_some();
-        let confirm = secs(self.policy.missing_confirm_secs);
-        let Some(watched) = self.register.watched_mut(request) else { return };
-        let before = watched.absence.unwrap_or(Absence { since: now, looks: 0, is_certain: false });
-        let looks = before.looks.saturating_add(1);
-        let is_due = looks >= 2 && now >= later(before.since, confirm);
-        let absence = Absence { looks, is_certain: before.is_certain || removed || is_due, ..before };
-        watched.absence = Some(absence);
-        if absence.is_certain && !before.is_certain {
-            self.register.write_gone(request, now);
-        } else if !absence.is_certain {
-            self.look_again(request, later(before.since, confirm));
-        }
-    }
-
-    fn remember(&mut self, vcenter: &str, events: Vec<VmEvent>) {
-        for event in events {
-            let VmEvent { key, kind, at, user, moid, message, task, .. } = event;
-            let blame = Blame { event: kind, at, user, message };
-            self.register.causes(vcenter, &moid).add(Cause { key, task, blame });
-        }
-    }
-
-    fn saw_hosts(&mut self, controller: String, saw: SawHosts) -> BTreeSet<RequestId> {
-        let (listing, is_whole) = match saw {
-            SawHosts::Some { listing, is_whole } => (listing, is_whole),
-            SawHosts::Nothing { why } => {
-                self.register.inventory_lost(&controller);
-                self.board
-                    .change(|status| status.controllers.entry(controller).or_default().trouble = Some(why));
-                return BTreeSet::new();
-            }
-        };
-        let now = self.now();
-        let hosts = listing.hosts.into_iter().map(|host| (host.name, host.id, host.variables)).collect();
-        let kept = listing.unread.into_iter().map(|host| host.name).collect();
-        let touched = self.register.see_hosts(&controller, hosts, &kept, is_whole, now);
-        let seen = self.register.hosts_in(&controller);
-        self.board.change(|status| {
-            let eye = status.controllers.entry(controller).or_default();
-            (eye.seen, eye.last_seen_at, eye.trouble) = (seen, Some(now), None);
-            if is_whole {
-                eye.last_sweep_at = Some(now);
-            }
-        });
-        touched
-    }
-
     /// Reads what requests say now. One whose VM was not under watch before is looked at.
     async fn learn(&mut self, requests: Vec<RequestId>) -> BTreeSet<RequestId> {
         let mut touched = BTreeSet::new();
@@ -284,7 +177,7 @@ impl Actor {
                     self.look_again(&request, at);
                 }
                 let seq = self.register.watched(&request).map_or(0, |watched| watched.seq);
-                let events = events_of(&judgement);
+                let events = writing::events_of(&judgement);
                 if events.is_empty() {
                     self.mend(&request, judgement.mend, now);
                 } else {
@@ -293,7 +186,7 @@ impl Actor {
             }
             let journal = &self.journal;
             let writes = facts.into_iter().map(|(request, seq, events, mend)| async move {
-                (write(journal, &request, seq, events, now).await, request, mend)
+                (writing::write(journal, &request, seq, events, now).await, request, mend)
             });
             let written: Vec<_> =
                 futures_util::stream::iter(writes).buffer_unordered(WRITES_MAX).collect().await;
@@ -408,7 +301,7 @@ impl Actor {
 
     async fn write_sightings(&mut self) {
         let news = std::mem::take(&mut self.register.news);
-        for part in parts(news) {
+        for part in writing::parts(news) {
             if let Err(error) = self.journal.see(part).await {
                 tracing::warn!(%error, "sightings were not written; the register shows older ones");
             }
@@ -422,76 +315,6 @@ impl Actor {
         self.board.change(|status| {
             (status.watched, status.findings, status.mass_change_since) = (watched, findings, since);
         });
-    }
-}
-
-/// The facts that follow from a judgement.
-fn events_of(judgement: &Judgement) -> Vec<Event> {
-    let mut events: Vec<Event> = judgement.found.iter().cloned().map(Event::DriftFound).collect();
-    if !judgement.cleared.is_empty() {
-        events.push(Event::DriftCleared { fields: judgement.cleared.clone() });
-    }
-    for mend in &judgement.mend {
-        if let Mend::Nothing { fields, why } = mend {
-            let how = Handled::Refused { why: why.clone() };
-            events.push(Event::DriftHandled { fields: fields.clone(), how });
-        }
-    }
-    events
-}
-
-async fn write(
-    journal: &Journal,
-    request: &RequestId,
-    seq: u64,
-    events: Vec<Event>,
-    now: Timestamp,
-) -> Written {
-    let state = match journal.load_state(request).await {
-        Ok(Some(state)) => state,
-        Ok(None) => return Written::MovedOn(None),
-        Err(error) => {
-            tracing::warn!(%request, %error, "a request under watch was not read");
-            return Written::Failed;
-        }
-    };
-    if state.seq != seq {
-        return Written::MovedOn(Some(Box::new(state)));
-    }
-    let (append, after) = match Append::following(&state, now.max(state.updated_at), events) {
-        Ok(following) => following,
-        Err(error) => {
-            tracing::error!(%request, %error, "a finding does not follow");
-            return Written::Failed;
-        }
-    };
-    match journal.append(append).await {
-        Ok(_) => Written::Done(Box::new(after)),
-        Err(AppendError::Conflict { .. }) => Written::MovedOn(Some(Box::new(state))),
-        Err(error) => {
-            tracing::warn!(%request, %error, "a finding was not written");
-            Written::Failed
-        }
-    }
-}
-
-/// At most [`SIGHTINGS_MAX`] rows each, drops first.
-fn parts(news: Sightings) -> Vec<Sightings> {
-    let mut parts = Vec::new();
-    let mut vms = news.vms.into_iter().peekable();
-    let mut hosts = news.hosts.into_iter().peekable();
-    let mut part = Sightings {
-        vms_dropped: news.vms_dropped,
-        hosts_dropped: news.hosts_dropped,
-        ..Sightings::default()
-    };
-    loop {
-        part.vms = vms.by_ref().take(SIGHTINGS_MAX).collect();
-        part.hosts = hosts.by_ref().take(SIGHTINGS_MAX).collect();
-        parts.push(std::mem::take(&mut part));
-        if vms.peek().is_none() && hosts.peek().is_none() {
-            return parts;
-        }
     }
 }
 

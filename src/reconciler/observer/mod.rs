@@ -20,6 +20,7 @@ mod hands;
 mod plan;
 mod register;
 mod status;
+mod writing;
 
 use std::sync::Arc;
 

@@ -86,16 +86,18 @@ pub async fn plan(
     }
     for (name, handle) in &neighbours.controllers {
         let read = async {
+            let began_at = neighbours.clock.now();
             let inventory = handle.state_inventory().await.map_err(|error| error.to_string())?;
             let inventory = inventory.ok_or("the controller does not show the state inventory")?;
-            handle.client.hosts(inventory, None).await.map_err(|error| error.to_string())
+            let listing = handle.client.hosts(inventory, None).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((listing, began_at))
         };
         match read.await {
-            Ok(listing) => {
+            Ok((listing, began_at)) => {
                 let hosts =
                     listing.hosts.into_iter().map(|host| (host.name, host.id, host.variables)).collect();
                 let unread: BTreeSet<String> = listing.unread.into_iter().map(|host| host.name).collect();
-                register.see_hosts(name, hosts, &unread, listing.complete, now);
+                register.see_hosts(name, hosts, &unread, listing.complete, began_at);
             }
             Err(why) => drop(plan.unread.insert(format!("controller {name}"), why)),
         }

@@ -4,12 +4,16 @@
 //! instance UUID. A name ties nothing: it is a label. So a VM stays the same through a rename, a move, vMotion and a
 //! registration anew, and a copy that carries the identity along is seen as a second one.
 
+mod hosts;
+mod sky;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use sky::{Seen, Sky};
 
-use crate::journal::{JournalView, ReadError, SeenHost, SeenVm, Sightings, TAIL_MAX};
+use crate::journal::{JournalView, ReadError, SeenVm, Sightings, TAIL_MAX};
 use crate::vm_request::sighting::VmSighting;
 use crate::vm_request::watch::Watch;
 use crate::vm_request::watch::blame::Causes;
@@ -25,32 +29,14 @@ type HostKey = (String, String);
 pub(super) struct Register {
     vcenters: BTreeMap<String, Sky>,
     hosts: BTreeMap<HostKey, Host>,
-    /// Controllers whose hosts were read whole.
-    inventories_known: BTreeSet<String>,
+    /// Controllers whose hosts were read whole, and when the last reading of any kind was begun.
+    inventories_known: BTreeMap<String, Timestamp>,
     watched: BTreeMap<RequestId, Watched>,
     by_uid: HashMap<String, RequestId>,
     by_instance: HashMap<(String, String), RequestId>,
     by_host: HashMap<HostKey, RequestId>,
     /// What is to be written of it.
     pub news: Sightings,
-}
-
-/// The VMs of one vCenter.
-#[derive(Debug, Default)]
-struct Sky {
-    vms: HashMap<String, Seen>,
-    by_uid: HashMap<String, BTreeSet<String>>,
-    by_instance: HashMap<String, BTreeSet<String>>,
-    causes: HashMap<String, Causes>,
-    /// Whether it was read whole since the start and answers now.
-    is_clear: bool,
-}
-
-#[derive(Debug)]
-struct Seen {
-    vm: VmSighting,
-    /// Under which the register lists it.
-    row: String,
 }
 
 #[derive(Debug)]
@@ -167,7 +153,7 @@ impl Register {
 
     /// A VM was seen; the request that it belongs to.
     pub fn see(&mut self, vcenter: &str, mut vm: VmSighting) -> Option<RequestId> {
-        let (request, moid) = (self.owner(vcenter, &vm), vm.moid.clone());
+        let (request, moid, read_at) = (self.owner(vcenter, &vm), vm.moid.clone(), vm.seen_at);
         let is_news = self.vm(vcenter, &moid).is_none_or(|before| {
             let seen_at = std::mem::replace(&mut vm.seen_at, before.vm.seen_at);
             let is_news = before.vm != vm || before.row != self.row_of(vcenter, &vm);
@@ -176,6 +162,8 @@ impl Register {
         });
         if is_news {
             self.write_vm(vcenter, vm);
+        } else if let Some(seen) = self.vcenters.get_mut(vcenter).and_then(|sky| sky.vms.get_mut(&moid)) {
+            seen.read_at = read_at;
         }
         if let Some(watched) = request.as_ref().and_then(|request| self.watched.get(request)) {
             let bearers = self.candidates(watched);
@@ -281,61 +269,6 @@ impl Register {
         });
     }
 
-    /// Hosts were read: some, or, when `is_whole`, all there are, of which `unread` did not tell their variables. The
-    /// requests that they belong to.
-    pub fn see_hosts(
-        &mut self,
-        controller: &str,
-        hosts: Vec<(String, i64, Map<String, Value>)>,
-        unread: &BTreeSet<String>,
-        is_whole: bool,
-        at: Timestamp,
-    ) -> BTreeSet<RequestId> {
-        let mut touched = BTreeSet::new();
-        let names: BTreeSet<String> = hosts.iter().map(|(name, ..)| name.clone()).collect();
-        for (name, id, variables) in hosts {
-            let key = (controller.to_owned(), name);
-            touched.extend(self.by_host.get(&key).cloned());
-            if self.hosts.get(&key).is_none_or(|host| host.id != id || host.variables != variables) {
-                self.hosts.insert(key.clone(), Host { id, variables, seen_at: at });
-                self.write_host(&key);
-            }
-        }
-        if is_whole {
-            let is_there = |name: &String| names.contains(name) || unread.contains(name);
-            let is_lost = |key: &&HostKey| key.0 == controller && !is_there(&key.1);
-            let lost: Vec<HostKey> = self.hosts.keys().filter(is_lost).cloned().collect();
-            for key in lost {
-                touched.extend(self.by_host.get(&key).cloned());
-                self.hosts.remove(&key);
-                self.news.hosts_dropped.push(key);
-            }
-            if self.inventories_known.insert(controller.to_owned()) {
-                touched.extend(
-                    self.by_host.iter().filter(|(key, _)| key.0 == controller).map(|(_, tied)| tied.clone()),
-                );
-            }
-        }
-        touched
-    }
-
-    fn write_host(&mut self, key: &HostKey) {
-        let Some(host) = self.hosts.get(key) else { return };
-        self.news.hosts.push(SeenHost {
-            controller: key.0.clone(),
-            name: key.1.clone(),
-            host_id: host.id,
-            request: self.by_host.get(key).cloned(),
-            seen_at: host.seen_at,
-            variables: host.variables.clone(),
-        });
-    }
-
-    /// The inventory cannot be read now.
-    pub fn inventory_lost(&mut self, controller: &str) {
-        self.inventories_known.remove(controller);
-    }
-
     /// Whether the vCenter was read whole and answers.
     pub fn set_clear(&mut self, vcenter: &str, is_clear: bool) {
         self.vcenters.entry(vcenter.to_owned()).or_default().is_clear = is_clear;
@@ -400,13 +333,23 @@ impl Register {
         let sky = self.vcenters.get(&desired.vcenter).filter(|sky| sky.is_clear);
         let vm = match (sky, moids.as_slice()) {
             (None, _) => VmSide::Unknown,
-            (Some(sky), [moid]) => sky.vms.get(moid).map_or(VmSide::Unknown, |seen| VmSide::Seen(&seen.vm)),
+            // What was read while the VM was still being built says nothing of what it is.
+            (Some(sky), [moid]) => match sky.vms.get(moid) {
+                Some(seen) if seen.read_at >= desired.baseline.seen_at => VmSide::Seen(&seen.vm),
+                _ => VmSide::Unknown,
+            },
             (Some(_), []) if watched.absence.is_some_and(|absence| absence.is_certain) => VmSide::Gone,
             (Some(_), []) => VmSide::Unknown,
             (Some(_), several) => VmSide::Several(several),
         };
         let host = match (&desired.controller, &desired.host_name) {
-            (Some(controller), Some(name)) if self.inventories_known.contains(controller) => {
+            // A reading from before the VM was verified knows nothing of what was written for it.
+            (Some(controller), Some(name))
+                if self
+                    .inventories_known
+                    .get(controller)
+                    .is_some_and(|at| *at >= desired.baseline.seen_at) =>
+            {
                 let host = self.hosts.get(&(controller.clone(), name.clone()));
                 host.map_or(HostSide::None, |host| HostSide::Seen(&host.variables))
             }
@@ -414,44 +357,6 @@ impl Register {
         };
         let causes = self.vcenters.get(&desired.vcenter).and_then(|sky| sky.causes.get(&watched.moid));
         with(vm, host, causes)
-    }
-}
-
-impl Sky {
-    /// The VMs with the identity or the instance UUID of a request's VM.
-    fn bearing(&self, desired: &Desired) -> Vec<VmSighting> {
-        let of = |index: &HashMap<String, BTreeSet<String>>, key: &Option<String>| {
-            key.as_ref().and_then(|key| index.get(&key.to_ascii_lowercase())).cloned().unwrap_or_default()
-        };
-        let mut moids = of(&self.by_uid, &desired.vm_uid);
-        moids.extend(of(&self.by_instance, &desired.baseline.instance_uuid));
-        moids.iter().filter_map(|moid| self.vms.get(moid)).map(|seen| seen.vm.clone()).collect()
-    }
-
-    fn keep(&mut self, vm: VmSighting, row: String) {
-        if let Some(uid) = &vm.vm_uid {
-            self.by_uid.entry(uid.to_ascii_lowercase()).or_default().insert(vm.moid.clone());
-        }
-        if let Some(instance) = &vm.instance_uuid {
-            self.by_instance.entry(instance.to_ascii_lowercase()).or_default().insert(vm.moid.clone());
-        }
-        self.vms.insert(vm.moid.clone(), Seen { vm, row });
-    }
-
-    fn forget(&mut self, moid: &str) -> Option<Seen> {
-        let seen = self.vms.remove(moid)?;
-        let drop_from = |index: &mut HashMap<String, BTreeSet<String>>, key: &Option<String>| {
-            let Some(key) = key.as_ref().map(|key| key.to_ascii_lowercase()) else { return };
-            if let Some(moids) = index.get_mut(&key) {
-                moids.remove(moid);
-                if moids.is_empty() {
-                    index.remove(&key);
-                }
-            }
-        };
-        drop_from(&mut self.by_uid, &seen.vm.vm_uid);
-        drop_from(&mut self.by_instance, &seen.vm.instance_uuid);
-        Some(seen)
     }
 }
 

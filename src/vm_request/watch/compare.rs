@@ -11,16 +11,21 @@
 //!
 //! A value that vCenter left unset or would not show is never taken for a difference.
 
+mod desired;
+mod values;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::VM_FIELD;
-use crate::vm_request::ids::RequestId;
-use crate::vm_request::sighting::{DiskSighting, NicSighting, PowerState, VmSighting};
-use crate::vm_request::spec::{Address, VmSpec};
-use crate::vm_request::state::{Origin, State};
+use crate::vm_request::sighting::{DiskSighting, NicSighting, VmSighting};
+pub use desired::Desired;
+use values::{
+    Text, canonical, differ, disk_told, flag, joined, listed, networks_told, nic_told, number, owned, plain,
+    power, power_told, text,
+};
 
 /// What is the matter with a field, from harmless to grave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,77 +94,6 @@ pub struct FieldDrift {
     pub inventory: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcenter: Option<String>,
-}
-
-/// What is asked of a VM under watch: what was seen when it was verified or adopted, what a person accepted since,
-/// and what the request says beyond that.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Desired {
-    pub request: RequestId,
-    /// The identity that the bridge gave; an adopted VM may have none.
-    pub vm_uid: Option<String>,
-    pub environment: Option<String>,
-    pub vcenter: String,
-    pub controller: Option<String>,
-    /// The VM's host in the state inventory.
-    pub host_name: Option<String>,
-    /// The VM as it was verified or adopted.
-    pub baseline: VmSighting,
-    /// What the request asked for; an adopted VM was not asked for.
-    pub spec: Option<VmSpec>,
-    pub accepted: std::collections::BTreeMap<String, String>,
-    /// Runs whose id may stand in the host as `execution_id`.
-    pub execution_ids: Vec<RequestId>,
-}
-
-impl Desired {
-    /// What `state` asks; `None` for a request whose VM is not under watch.
-    #[must_use]
-    pub fn of(state: &State) -> Option<Self> {
-        if !state.is_watched() {
-            return None;
-        }
-        let baseline = state.vm.clone()?;
-        let mut execution_ids = vec![state.id.clone()];
-        execution_ids.extend(state.watch.remediations.iter().cloned());
-        let accepted = state.watch.accepted.clone();
-        let request = state.id.clone();
-        Some(match &state.origin {
-            Origin::Received(received) => Self {
-                request,
-                vm_uid: Some(received.vm_uid.to_string()),
-                environment: Some(received.spec.environment.clone()),
-                vcenter: received.spec.vcenter.clone(),
-                controller: Some(received.spec.controller.clone()),
-                host_name: Some(received.spec.host_name()),
-                baseline,
-                spec: Some(received.spec.clone()),
-                accepted,
-                execution_ids,
-            },
-            Origin::Adopted(adopted) => Self {
-                request,
-                vm_uid: baseline.vm_uid.clone(),
-                environment: adopted.environment.clone(),
-                vcenter: adopted.vcenter.clone(),
-                controller: adopted.controller.clone(),
-                host_name: adopted.host_name.clone(),
-                baseline,
-                spec: None,
-                accepted,
-                execution_ids,
-            },
-            Origin::Rejected(_) => return None,
-        })
-    }
-
-    /// The address that the first adapter was given; `None` where DHCP gives one.
-    fn address(&self) -> Option<String> {
-        match &self.spec.as_ref()?.nics.first()?.address {
-            Address::Static { ip, .. } => Some(ip.to_string()),
-            Address::Dhcp => None,
-        }
-    }
 }
 
 /// What vCenter shows of the VM.
@@ -232,8 +166,6 @@ pub fn compare(desired: &Desired, vm: VmSide<'_>, host: HostSide<'_>) -> Compare
         inventory_known: vcenter_known && !matches!(host, HostSide::Unknown),
     }
 }
-
-type Text<'t> = Option<Cow<'t, str>>;
 
 struct Comparison<'d> {
     desired: &'d Desired,
@@ -451,80 +383,5 @@ impl Comparison<'_> {
         vcenter: Option<String>,
     ) {
         self.drifts.push(FieldDrift { field: field.to_owned(), verdict, asked, inventory, vcenter });
-    }
-}
-
-/// Whether both sides say something, and not the same.
-fn differ(asked: &Text<'_>, seen: &Text<'_>) -> bool {
-    matches!((asked, seen), (Some(asked), Some(seen)) if asked != seen)
-}
-
-fn text(value: &str) -> Text<'_> {
-    Some(Cow::Borrowed(value))
-}
-
-fn plain(value: &Option<String>) -> Text<'_> {
-    value.as_deref().map(Cow::Borrowed)
-}
-
-fn owned(value: Text<'_>) -> Option<String> {
-    value.map(Cow::into_owned)
-}
-
-fn number<T: ToString>(value: Option<T>) -> Text<'static> {
-    value.map(|value| Cow::Owned(value.to_string()))
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "one of several that make a side")]
-fn flag(value: bool) -> Text<'static> {
-    Some(Cow::Borrowed(if value { "true" } else { "false" }))
-}
-
-fn joined(values: &[String]) -> Text<'_> {
-    match values {
-        [] => None,
-        [one] => Some(Cow::Borrowed(one)),
-        several => Some(Cow::Owned(several.join(", "))),
-    }
-}
-
-/// Like [`joined`], where an empty list says something.
-fn listed(values: &[String]) -> Text<'_> {
-    joined(values).or(Some(Cow::Borrowed("none")))
-}
-
-fn power(state: Option<PowerState>) -> Text<'static> {
-    Some(Cow::Borrowed(state?.name()))
-}
-
-/// The power state that `vm_state` stands for, where it stands for one.
-fn power_told(host: &Map<String, Value>) -> Text<'static> {
-    match host.get("vm_state").and_then(Value::as_str)? {
-        "powered_off" => Some(Cow::Borrowed("poweredOff")),
-        "created" | "configured" | "ready" => Some(Cow::Borrowed("poweredOn")),
-        _ => None,
-    }
-}
-
-fn networks_told(host: &Map<String, Value>) -> Text<'static> {
-    let networks = host.get("networks")?.as_array()?;
-    let names: Option<Vec<&str>> =
-        networks.iter().map(|network| network.get("network_name").and_then(Value::as_str)).collect();
-    Some(Cow::Owned(names?.join(", ")))
-}
-
-fn nic_told(nic: &NicSighting) -> String {
-    format!("{} on {}", nic.nic_type, nic.network.as_deref().unwrap_or("no network"))
-}
-
-fn disk_told(disk: &DiskSighting) -> String {
-    format!("{} MiB, {}", disk.capacity_mib, disk.base_file.as_deref().unwrap_or("no file"))
-}
-
-/// An address in the one spelling of its kind; other text as it is.
-fn canonical(text: &str) -> Cow<'_, str> {
-    match text.trim().parse::<std::net::IpAddr>() {
-        Ok(address) => Cow::Owned(address.to_string()),
-        Err(_) => Cow::Borrowed(text.trim()),
     }
 }

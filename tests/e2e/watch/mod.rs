@@ -1,3 +1,4 @@
 //! VMs under watch: what changes behind the bridge's back is found, told rightly, and mended as the policy says.
 
 mod lab;
+mod vcsim;

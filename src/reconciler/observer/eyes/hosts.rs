@@ -20,7 +20,7 @@ const OVERLAP_SECS: i64 = 60;
 /// What was seen of an inventory.
 #[derive(Debug)]
 pub(in crate::reconciler::observer) enum SawHosts {
-    Some { listing: HostListing, is_whole: bool },
+    Some { listing: HostListing, is_whole: bool, began_at: Timestamp },
     Nothing { why: String },
 }
 
@@ -60,6 +60,7 @@ impl HostsEye {
         let (mut sweep_at, mut failures, mut since) = (Instant::now(), 0, None);
         loop {
             let is_whole = Instant::now() >= sweep_at || since.is_none();
+            let began_at = self.clock.now();
             let (saw, rest) = match self.look(since.filter(|_| !is_whole)).await {
                 Ok(listing) => {
                     failures = 0;
@@ -68,7 +69,8 @@ impl HostsEye {
                     }
                     let read_at = listing.server_time.unwrap_or_else(|| self.clock.now());
                     since = read_at.checked_sub(SignedDuration::from_secs(OVERLAP_SECS)).ok();
-                    (SawHosts::Some { is_whole: is_whole && listing.complete, listing }, self.poll_every)
+                    let is_whole = is_whole && listing.complete;
+                    (SawHosts::Some { listing, is_whole, began_at }, self.poll_every)
                 }
                 Err(why) => {
                     failures += 1;

@@ -1,0 +1,7 @@
+-- What a journal of schema 2 held beside: a VM that was adopted, a finding about it that was accepted; hashes are real.
+INSERT INTO events (position, request_id, seq, at, kind, body, hash) VALUES
+  (13, 'req_01m7yhx34f000000000000000m', 1, 1795248000123456, 'vm.adopted.v1', '{"event":"adopted","data":{"by":"jo","vcenter":"vc1","environment":"prod","controller":"main","host_name":"db20","vm":{"seen_at":"2026-11-21T08:00:00.123456789Z","moid":"vm-7","instance_uuid":null,"bios_uuid":null,"vm_uid":null,"name":"db20","is_template":false,"folder":"prod","datacenter":"dc1","cluster":null,"host":null,"cpu":2,"memory_mib":4096,"power":"poweredOn","datastores":[],"nics":[],"disks":[],"ip_address":null,"guest_hostname":null}}}', X'077871ca403d12367b3a210d249e5b14d0089b0e1803b4325c30b3f650230ced');
+INSERT INTO events (position, request_id, seq, at, kind, body, hash) VALUES
+  (14, 'req_01m7yhx34f000000000000000m', 2, 1795248001123456, 'drift.found.v1', '{"event":"drift_found","data":{"field":"cpu","verdict":"vcenter_changed","asked":"2","vcenter":"8","came_back":false}}', X'f98bb9977e741aa281bb3a87a514f015872360fd1a2b9344fd6af8baf3deac2b');
+INSERT INTO events (position, request_id, seq, at, kind, body, hash) VALUES
+  (15, 'req_01m7yhx34f000000000000000m', 3, 1795248002123456, 'drift.accepted.v1', '{"event":"drift_accepted","data":{"field":"cpu","value":"8","by":"jo"}}', X'0f7c52126b07d2d87ecd9effa039d684951b2eb5bc3ba18abbce3ec96115e385');
