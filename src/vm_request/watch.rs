@@ -93,6 +93,7 @@ pub struct Finding {
     pub flaps: u32,
     /// What was begun to mend it. A finding is remediated once.
     pub handled: Option<Handled>,
+    pub handled_at: Option<Timestamp>,
 }
 
 /// The vCenter event that made the difference, where events tell ([`blame`](mod@blame)).
@@ -209,7 +210,7 @@ impl Watch {
                 }
                 self.repair_asked.insert(field.clone());
             }
-            Event::DriftHandled { fields, how } => self.handled(fields, how),
+            Event::DriftHandled { fields, how } => self.handled(at, fields, how),
             Event::WatchPaused(pause) => self.paused = Some(pause.clone()),
             Event::WatchResumed(_) => self.paused = None,
             Event::LeaseSet(lease) => self.lease = Some(lease.clone()),
@@ -233,6 +234,7 @@ impl Watch {
             cleared_at: None,
             flaps: 0,
             handled: None,
+            handled_at: None,
         };
         let finding = match before {
             None => fresh,
@@ -240,6 +242,7 @@ impl Watch {
                 opened_at: before.opened_at,
                 flaps: before.flaps.saturating_add(1),
                 handled: before.handled,
+                handled_at: before.handled_at,
                 ..fresh
             },
         };
@@ -281,7 +284,7 @@ impl Watch {
         Ok(())
     }
 
-    fn handled(&mut self, fields: &[String], how: &Handled) {
+    fn handled(&mut self, at: Timestamp, fields: &[String], how: &Handled) {
         if let Handled::Request { id, .. } = how {
             self.remediations.insert(id.clone());
         }
@@ -289,6 +292,7 @@ impl Watch {
             self.repair_asked.remove(field);
             if let Some(finding) = self.open.get_mut(field) {
                 finding.handled = Some(how.clone());
+                finding.handled_at = Some(at);
             }
         }
     }
@@ -311,3 +315,6 @@ impl Watch {
         self.open.values().map(|finding| finding.drift.verdict).max()
     }
 }
+
+#[cfg(test)]
+mod tests;

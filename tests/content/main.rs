@@ -11,6 +11,7 @@ mod controller_objects;
 mod day2;
 mod failures;
 mod image;
+mod inventory;
 mod lifecycle;
 mod lint;
 mod os_configuration;

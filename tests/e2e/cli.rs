@@ -60,8 +60,21 @@ fn data(path: &str) -> String {
 fn every_command_explains_itself() {
     let help = run(&["--help"]);
     assert_eq!(help.code, 0);
-    let commands =
-        ["demo", "lab", "serve", "request", "journal", "doctor", "validate", "sign", "completions"];
+    let commands = [
+        "demo",
+        "lab",
+        "serve",
+        "request",
+        "vm",
+        "drift",
+        "reconcile",
+        "inventory",
+        "journal",
+        "doctor",
+        "validate",
+        "sign",
+        "completions",
+    ];
     for command in commands {
         assert!(help.out.contains(command), "{command} is not in the help");
         let own = run(&[command, "--help"]);

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::eyes::Saw;
 use super::hands::{Order, Outcome};
-use super::register::Register;
+use super::register::{Reading, Register};
 use super::status::Board;
 use super::writing::{self, Written};
 use super::{Input, stopped};
@@ -121,6 +121,16 @@ impl Actor {
             Input::Mended { request, outcome } => {
                 if let Some(watched) = self.register.watched_mut(&request) {
                     watched.is_mending = false;
+                }
+                if let Outcome::HostRead { controller, host, began_at } = outcome {
+                    let host = vec![(host.name, host.id, host.variables)];
+                    return self.register.see_hosts(
+                        &controller,
+                        host,
+                        &BTreeSet::new(),
+                        Reading::Single,
+                        began_at,
+                    );
                 }
                 if matches!(outcome, Outcome::Later) {
                     self.look_again(

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 
 use super::{Input, stopped};
-use crate::aap::{HostMerge, HostWrite};
+use crate::aap::{Host, HostMerge, HostWrite};
 use crate::journal::{Admission, AdmissionKeys, Admitted, Append, AppendError, Journal, SeenBy};
 use crate::reconciler::driver::Waker;
 use crate::reconciler::neighbours::Neighbours;
@@ -39,10 +40,12 @@ pub(super) struct Order {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Outcome {
     /// The journal says what was done.
     Told,
+    /// The same, and the host was read back: what the eye saw of it before is old.
+    HostRead { controller: String, host: Box<Host>, began_at: Timestamp },
     /// Not now: a run is active, or a neighbour is away.
     Later,
 }
@@ -124,9 +127,15 @@ impl Hands {
         };
         let keys: Map<String, Value> = remedy::host_variables(desired, vm, &host.variables, fields);
         let refused = |why: String| Handled::Refused { why };
+        let began_at = self.neighbours.clock.now();
         let how = match controller.client.merge_host_keys(host.id, &keys).await {
-            HostMerge::Unchanged(_) | HostMerge::Merged(_) => {
-                Handled::InventoryWritten { host: host.id, times: self.times(order, fields) }
+            HostMerge::Unchanged(host) | HostMerge::Merged(host) => {
+                let how = Handled::InventoryWritten { host: host.id, times: self.times(order, fields) };
+                let controller = desired.controller.clone().unwrap_or_default();
+                return match self.tell(&order.request, fields, &how).await {
+                    Outcome::Told => Outcome::HostRead { controller, host: Box::new(host), began_at },
+                    later => later,
+                };
             }
             HostMerge::Contended { rounds } => {
                 refused(format!("somebody else keeps writing the host ({rounds} rounds)"))

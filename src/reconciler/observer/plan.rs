@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::register::{Absence, Register, Watched};
+use super::register::{Absence, Reading, Register, Watched};
 use crate::journal::{JournalView, ReadError};
 use crate::reconciler::neighbours::Neighbours;
 use crate::vm_request::RequestId;
@@ -97,7 +97,8 @@ pub async fn plan(
                 let hosts =
                     listing.hosts.into_iter().map(|host| (host.name, host.id, host.variables)).collect();
                 let unread: BTreeSet<String> = listing.unread.into_iter().map(|host| host.name).collect();
-                register.see_hosts(name, hosts, &unread, listing.complete, began_at);
+                let reading = if listing.complete { Reading::Whole } else { Reading::Changed };
+                register.see_hosts(name, hosts, &unread, reading, began_at);
             }
             Err(why) => drop(plan.unread.insert(format!("controller {name}"), why)),
         }

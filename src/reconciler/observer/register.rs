@@ -9,6 +9,7 @@ mod sky;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub(super) use hosts::Reading;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sky::{Seen, Sky};

@@ -2,7 +2,7 @@
 //! reconciler for one request with answers that the test gives.
 
 mod evidence;
-mod fixtures;
+pub mod fixtures;
 mod guards;
 mod random;
 mod table;

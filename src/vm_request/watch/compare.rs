@@ -240,13 +240,15 @@ impl Comparison<'_> {
         let find = |nics: &'_ [NicSighting], key: i32| nics.iter().position(|nic| nic.key == key);
         let whole = if is_told { DriftVerdict::Superseded } else { DriftVerdict::VcenterChanged };
         let none = || Some("none".to_owned());
+        // The name of a field is only made where it may matter.
+        let has_accepted = !self.desired.accepted.is_empty();
         for nic in asked {
             let Some(now) = find(seen, nic.key).map(|at| &seen[at]) else {
                 self.push_unless_accepted(&format!("nics[{}]", nic.key), whole, Some(nic_told(nic)), none());
                 continue;
             };
             let mut part = |name: &str, asked: Text<'_>, seen: Text<'_>| {
-                if differ(&asked, &seen) {
+                if has_accepted || differ(&asked, &seen) {
                     self.two(&format!("nics[{}].{name}", nic.key), asked, seen);
                 }
             };
@@ -263,6 +265,7 @@ impl Comparison<'_> {
     /// together with the VM's datastores is a move.
     fn disks(&mut self, asked: &[DiskSighting], seen: &[DiskSighting], is_moved: bool) {
         let find = |disks: &'_ [DiskSighting], key: i32| disks.iter().position(|disk| disk.key == key);
+        let has_accepted = !self.desired.accepted.is_empty();
         for disk in asked {
             let Some(now) = find(seen, disk.key).map(|at| &seen[at]) else {
                 self.push_two(
@@ -272,11 +275,11 @@ impl Comparison<'_> {
                 );
                 continue;
             };
-            if disk.capacity_mib != now.capacity_mib {
+            if has_accepted || disk.capacity_mib != now.capacity_mib {
                 let field = format!("disks[{}].capacity_mib", disk.key);
                 self.two(&field, number(Some(disk.capacity_mib)), number(Some(now.capacity_mib)));
             }
-            if differ(&plain(&disk.base_file), &plain(&now.base_file)) {
+            if has_accepted || differ(&plain(&disk.base_file), &plain(&now.base_file)) {
                 let field = format!("disks[{}].base_file", disk.key);
                 let (asked, shown) = (plain(&disk.base_file), plain(&now.base_file));
                 if is_moved { self.moved(&field, asked, shown) } else { self.two(&field, asked, shown) }
@@ -335,9 +338,6 @@ impl Comparison<'_> {
     fn three(&mut self, field: &str, asked: Text<'_>, inventory: Text<'_>, vcenter: Text<'_>) {
         let Some(shown) = &vcenter else { return };
         let agrees = |side: &Text<'_>| side.as_ref().is_none_or(|side| side == shown);
-        if agrees(&asked) && agrees(&inventory) {
-            return;
-        }
         let asked = self.accepted_or(field, asked);
         let verdict = match (agrees(&asked), &inventory) {
             (true, told) if agrees(told) => return,
@@ -349,7 +349,8 @@ impl Comparison<'_> {
     }
 
     fn moved(&mut self, field: &str, asked: Text<'_>, vcenter: Text<'_>) {
-        if differ(&asked, &vcenter) && differ(&self.accepted_or(field, asked.clone()), &vcenter) {
+        let asked = self.accepted_or(field, asked);
+        if differ(&asked, &vcenter) {
             self.push(field, DriftVerdict::BenignMove, owned(asked), None, owned(vcenter));
         }
     }

@@ -10,7 +10,8 @@ use super::policy::{Response, WatchPolicy};
 use super::remedy;
 use super::{Blame, DriftFound, Finding, Handled, Watch};
 
-/// How often the inventory is repaired for one finding.
+/// How often the inventory is repaired for one finding; after that once in a flap window, so that it converges when whoever
+/// writes against the bridge stops.
 const REPAIRS_MAX: u32 = 3;
 /// After coming back so often, a finding is cleared only when it was quiet for the whole flap window.
 const FLAPS_UNTIL_RESTLESS: u32 = 3;
@@ -157,7 +158,9 @@ impl Judgement {
         let mut approval_required = false;
         for (field, drift) in drifts {
             let asked = watch.repair_asked.contains(field);
-            let handled = watch.open.get(field).and_then(|finding| finding.handled.as_ref());
+            let open = watch.open.get(field);
+            let handled = open.and_then(|finding| finding.handled.as_ref());
+            let handled_at = open.and_then(|finding| finding.handled_at);
             let response = match around.policy.response(environment, drift) {
                 _ if asked && remedy::is_mended_by_inventory(drift) => Response::RepairInventory,
                 // Who asks for it agrees to it.
@@ -169,7 +172,8 @@ impl Judgement {
                 (Response::Ignore | Response::Report, _) => false,
                 (_, _) if asked => true,
                 (Response::RepairInventory, Some(Handled::InventoryWritten { times, .. })) => {
-                    *times < REPAIRS_MAX
+                    let again_at = handled_at.map(|at| later(at, around.policy.flap_window_secs));
+                    *times < REPAIRS_MAX || again_at.is_some_and(|at| around.now >= at)
                 }
                 (_, handled) => handled.is_none(),
             };

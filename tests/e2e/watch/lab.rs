@@ -32,24 +32,24 @@ async fn rig_with(seed: u64, rules: Vec<Rule>) -> Rig {
     Rig::start_with(options(seed, ""), |config| config.watch = eager(rules)).await.expect("a rig starts")
 }
 
-async fn done(rig: &Rig, name: &str) -> RequestId {
+pub async fn done(rig: &Rig, name: &str) -> RequestId {
     let id = ask(rig, &lean(name)).await;
     until_phase(rig, &id, Phase::Done).await;
     id
 }
 
-fn set_cpu(rig: &Rig, id: &RequestId, cpu: u32) {
+pub fn set_cpu(rig: &Rig, id: &RequestId, cpu: u32) {
     let mut world = rig.lab.world();
     let now = SystemClock.now();
     let vm = world.vsphere.vms_by_uid(&id.vm_uid().to_string())[0].moid;
     world.vsphere.set_cpu(vm, cpu, now).expect("the VM takes it");
 }
 
-async fn until_finding(rig: &Rig, id: &RequestId, field: &str) -> State {
+pub async fn until_finding(rig: &Rig, id: &RequestId, field: &str) -> State {
     until(rig, id, &format!("a finding about {field}"), |state| state.watch.open.contains_key(field)).await
 }
 
-async fn until_in_sync(rig: &Rig, id: &RequestId) -> State {
+pub async fn until_in_sync(rig: &Rig, id: &RequestId) -> State {
     until(rig, id, "in sync", |state| state.watch.open.is_empty() && !state.watch.cleared.is_empty()).await
 }
 

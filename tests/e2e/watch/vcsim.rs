@@ -134,7 +134,10 @@ async fn what_govc_changes_is_found_told_rightly_blamed_and_told_once() {
     scene.govc(&["vm.change", "-vm", &vm, "-c", "4", "-m", "8192"]);
     let state = scene.until_verdict("cpu", changed).await;
     let foreign = &scene.simulator.endpoint.govc_json(&["vm.info", "-json", &vm])["virtualMachines"][0];
-    assert_eq!(state.watch.open["cpu"].drift.vcenter, Some(foreign["config"]["hardware"]["numCPU"].to_string()));
+    assert_eq!(
+        state.watch.open["cpu"].drift.vcenter,
+        Some(foreign["config"]["hardware"]["numCPU"].to_string())
+    );
     let state = scene.until_verdict("memory_mib", changed).await;
     let blame = state.watch.open["memory_mib"].blame.clone().expect("events tell of a reconfiguration");
     assert_eq!(blame.event, "VmReconfiguredEvent");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Actor, later, secs};
 use crate::reconciler::observer::eyes::SawHosts;
-use crate::reconciler::observer::register::Absence;
+use crate::reconciler::observer::register::{Absence, Reading};
 use crate::vcenter::{VmEvent, VmListing, VmReading};
 use crate::vm_request::RequestId;
 use crate::vm_request::watch::Blame;
@@ -112,7 +112,8 @@ impl Actor {
         let now = self.now();
         let hosts = listing.hosts.into_iter().map(|host| (host.name, host.id, host.variables)).collect();
         let kept = listing.unread.into_iter().map(|host| host.name).collect();
-        let touched = self.register.see_hosts(&controller, hosts, &kept, is_whole, began_at);
+        let reading = if is_whole { Reading::Whole } else { Reading::Changed };
+        let touched = self.register.see_hosts(&controller, hosts, &kept, reading, began_at);
         let seen = self.register.hosts_in(&controller);
         self.board.change(|status| {
             let eye = status.controllers.entry(controller).or_default();

@@ -9,15 +9,25 @@ use super::{Host, HostKey, Register};
 use crate::journal::SeenHost;
 use crate::vm_request::RequestId;
 
+/// How much of an inventory was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reconciler::observer) enum Reading {
+    Whole,
+    /// Everything that changed since the reading before.
+    Changed,
+    /// One host, which says nothing of the others.
+    Single,
+}
+
 impl Register {
-    /// Hosts were read from `began_at` on: some, or, when `is_whole`, all there are, of which `unread` did not tell their
-    /// variables. The requests that they belong to.
+    /// Hosts were read from `began_at` on; of those in `unread` the variables are not known. The requests that they belong
+    /// to.
     pub fn see_hosts(
         &mut self,
         controller: &str,
         hosts: Vec<(String, i64, Map<String, Value>)>,
         unread: &BTreeSet<String>,
-        is_whole: bool,
+        reading: Reading,
         began_at: Timestamp,
     ) -> BTreeSet<RequestId> {
         let mut touched = BTreeSet::new();
@@ -30,10 +40,11 @@ impl Register {
                 self.write_host(&key);
             }
         }
-        if let Some(known) = self.inventories_known.get_mut(controller) {
+        let known = self.inventories_known.get_mut(controller);
+        if let Some(known) = known.filter(|_| reading != Reading::Single) {
             *known = began_at;
         }
-        if is_whole {
+        if reading == Reading::Whole {
             let is_there = |name: &String| names.contains(name) || unread.contains(name);
             let is_lost = |key: &&HostKey| key.0 == controller && !is_there(&key.1);
             let lost: Vec<HostKey> = self.hosts.keys().filter(is_lost).cloned().collect();
