@@ -46,7 +46,19 @@ pub(super) async fn metrics(request: HttpRequest) -> Result<HttpResponse, Proble
         tracing::warn!(%error, "open requests could not be counted");
         Vec::new()
     });
-    let text = state.counters.text(&state.journal.stats(), &open, &(state.calls_made)());
+    let mut text = state.counters.text(&state.journal.stats(), &open, &(state.calls_made)());
+    if let Some(watch) = &state.watch {
+        let status = (watch.status)();
+        let count = |name: &str| status.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+        let is_stopped = status.get("mass_change_since").is_some_and(|since| !since.is_null());
+        for (name, value) in [
+            ("causeway_vms_watched", count("watched")),
+            ("causeway_findings_open", count("findings")),
+            ("causeway_mass_change", u64::from(is_stopped)),
+        ] {
+            text.push_str(&format!("# TYPE {name} gauge\n{name} {value}\n"));
+        }
+    }
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
     Ok(HttpResponse::Ok().insert_header(content_type).body(text))
 }

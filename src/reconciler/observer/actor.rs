@@ -77,9 +77,7 @@ impl Actor {
 
     /// Runs until the watch stops.
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut stopping: watch::Receiver<bool>) {
-        let all: BTreeSet<RequestId> =
-            self.register.all().map(|watched| watched.desired.request.clone()).collect();
-        self.mass.wake(all.len(), &self.policy, self.now());
+        self.mass.wake(self.register.len(), &self.policy, self.now());
         self.show();
         loop {
             let due = self.agenda.keys().next().copied();
@@ -222,7 +220,7 @@ impl Actor {
     }
 
     fn judged(&mut self, request: &RequestId, now: Timestamp) -> Option<Judgement> {
-        let total = self.register.all().count();
+        let total = self.register.len();
         let mass = self.mass.since(total, &self.policy, now).map(|_| "many VMs changed at once");
         while self.spent.front().is_some_and(|at| now.duration_since(*at) > HOUR) {
             self.spent.pop_front();
@@ -319,7 +317,7 @@ impl Actor {
     }
 
     fn show(&mut self) {
-        let (watched, now) = (self.register.all().count(), self.now());
+        let (watched, now) = (self.register.len(), self.now());
         let findings = self.register.all().map(|watched| watched.watch.open.len()).sum();
         let since = self.mass.since(watched, &self.policy, now);
         self.board.change(|status| {

@@ -23,6 +23,7 @@ mod status;
 mod writing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -40,6 +41,8 @@ pub use status::{EyeStatus, WatchStatus};
 const INPUTS_MAX: usize = 64;
 /// Single looks that wait for one vCenter's eye.
 const LOOKS_MAX: usize = 1_024;
+/// How long a stop waits for a mend that was begun.
+const STOP_SECS_MAX: u64 = 20;
 /// Mends that wait for the hands.
 const MENDS_MAX: usize = 256;
 
@@ -120,11 +123,11 @@ impl Observer {
             looks.insert(name.clone(), look);
             let eye =
                 eyes::VcenterEye::new(name, &neighbours, &policy, inputs.clone(), wanted, stopping.clone());
-            tasks.spawn(eye.run());
+            tasks.spawn(until_stopped(eye.run(), stopping.clone()));
         }
         for name in neighbours.controllers.keys() {
             let eye = eyes::HostsEye::new(name, &neighbours, &policy, inputs.clone(), stopping.clone());
-            tasks.spawn(eye.run());
+            tasks.spawn(until_stopped(eye.run(), stopping.clone()));
         }
         tasks.spawn(follower::run(journal.clone(), from, inputs.clone(), stopping.clone()));
         let (mends, orders) = mpsc::channel(MENDS_MAX);
@@ -145,7 +148,18 @@ impl Observer {
     /// Stops looking. What was seen and not yet written is seen again at the next start.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(STOP_SECS_MAX), ended).await.is_err() {
+            tracing::warn!(secs = STOP_SECS_MAX, "the watch was stopped in the middle of a mend");
+        }
+    }
+}
+
+/// Looks only read: they may be dropped in the middle.
+async fn until_stopped(eye: impl Future<Output = ()>, mut stopping: watch::Receiver<bool>) {
+    tokio::select! {
+        () = eye => {}
+        () = stopped(&mut stopping) => {}
     }
 }
 

@@ -285,6 +285,15 @@ impl Register {
         self.vcenters.entry(vcenter.to_owned()).or_default().causes.entry(moid.to_owned()).or_default()
     }
 
+    /// Drops what happened to managed objects that are neither there nor those of VMs under watch.
+    pub fn forget_causes(&mut self, vcenter: &str) {
+        let watched: BTreeSet<&String> = self.watched.values().map(|watched| &watched.moid).collect();
+        if let Some(sky) = self.vcenters.get_mut(vcenter) {
+            let Sky { vms, causes, .. } = sky;
+            causes.retain(|moid, _| vms.contains_key(moid) || watched.contains(moid));
+        }
+    }
+
     /// The requests whose VMs are to be in that vCenter.
     pub fn watched_in(&self, vcenter: &str) -> Vec<RequestId> {
         let here = self.watched.values().filter(|watched| watched.desired.vcenter == vcenter);
@@ -297,6 +306,11 @@ impl Register {
 
     pub fn watched_mut(&mut self, request: &RequestId) -> Option<&mut Watched> {
         self.watched.get_mut(request)
+    }
+
+    /// How many VMs are under watch.
+    pub fn len(&self) -> usize {
+        self.watched.len()
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Watched> {

@@ -12,6 +12,7 @@
 //! A value that vCenter left unset or would not show is never taken for a difference.
 
 mod desired;
+mod host;
 mod values;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 use super::VM_FIELD;
 use crate::vm_request::sighting::{DiskSighting, NicSighting, VmSighting};
 pub use desired::Desired;
+pub use host::{HOST_KEYS, host_side};
 use values::{
     Text, canonical, differ, disk_told, flag, joined, listed, networks_told, nic_told, number, owned, plain,
     power, power_told, text,

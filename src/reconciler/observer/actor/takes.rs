@@ -36,8 +36,9 @@ impl Actor {
         for request in watched.iter().filter(|request| !self.register.is_seen(request)) {
             doubtful.extend(self.register.watched(request).map(|watched| watched.moid.clone()));
         }
-        if is_complete || !doubtful.is_empty() {
-            self.ask(vcenter, doubtful);
+        self.ask(vcenter, doubtful);
+        if is_complete {
+            self.register.forget_causes(vcenter);
         }
         let seen = self.register.seen_in(vcenter);
         self.board.change(|status| {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Host, HostKey, Register};
 use crate::journal::SeenHost;
 use crate::vm_request::RequestId;
+use crate::vm_request::watch::compare::host_side;
 
 /// How much of an inventory was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,7 @@ impl Register {
         let mut touched = BTreeSet::new();
         let names: BTreeSet<String> = hosts.iter().map(|(name, ..)| name.clone()).collect();
         for (name, id, variables) in hosts {
+            let variables = host_side(variables);
             let key = (controller.to_owned(), name);
             touched.extend(self.by_host.get(&key).cloned());
             if self.hosts.get(&key).is_none_or(|host| host.id != id || host.variables != variables) {
