@@ -13,7 +13,7 @@
 //!
 //! Reading order: [`compare`] (three sides, field by field), [`policy`] (what to do about which), [`judge`](mod@judge)
 //! (which facts follow from a comparison, and when to act), [`mass`] (when many VMs change at once), [`remedy`]
-//! (what mends a finding), [`line`] (one line about a VM, for lists).
+//! (what mends a finding), [`line`](mod@line) (one line about a VM, for lists).
 
 pub mod action;
 pub mod blame;
