@@ -43,7 +43,7 @@ fn codes(report: &Report) -> Vec<&str> {
 
 /// A healthy lab whose bridge may see the notification templates; by default it may not (CONTRACT.md §8.5).
 async fn healthy() -> Rig {
-    let rig = live::rig(1, "").await;
+    let rig = live::rig_unwatched(1, "").await;
     let content = rig.lab.world().content;
     rig.lab.world().controller.grant(content.bridge, Role::NotificationAdmin, content.organization);
     rig

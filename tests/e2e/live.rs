@@ -24,6 +24,12 @@ pub async fn rig(seed: u64, faults: &str) -> Rig {
     Rig::start(options(seed, faults)).await.expect("a rig starts")
 }
 
+/// The same without a watch over VMs, for those who count what is asked of vCenter.
+pub async fn rig_unwatched(seed: u64, faults: &str) -> Rig {
+    let unwatched = Rig::start_with(options(seed, faults), |config| config.watch.enabled = false);
+    unwatched.await.expect("a rig starts")
+}
+
 /// The options of such a rig.
 pub fn options(seed: u64, faults: &str) -> RigOptions {
     let faults = FaultPlan::parse(faults, seed).expect("faults that exist");

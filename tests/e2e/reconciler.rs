@@ -136,7 +136,7 @@ async fn a_claim_that_is_deleted_before_the_holder_is_recorded_is_put_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_refused_before_the_launch_only_puts_it_off() {
-    let rig = live::rig(1, "").await;
+    let rig = live::rig_unwatched(1, "").await;
     rig.lab.world().refuse_tokens(Some(jiff::Timestamp::MAX));
     let id = ask(&rig, &lean("tok01")).await;
     let calls = rig.vcenter.state.clone();
