@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::eyes::Saw;
 use super::hands::{Order, Outcome};
-use super::register::{Reading, Register};
+use super::register::{Mending, Reading, Register};
 use super::status::Board;
 use super::writing::{self, Written};
 use super::{Input, stopped};
@@ -117,8 +117,9 @@ impl Actor {
             Input::Hosts { controller, saw } => self.saw_hosts(controller, saw),
             Input::News(requests) => self.learn(requests).await,
             Input::Mended { request, outcome } => {
-                if let Some(watched) = self.register.watched_mut(&request) {
-                    watched.is_mending = false;
+                let was = self.register.watched_mut(&request).and_then(|watched| watched.mending.take());
+                if was == Some(Mending::Request) && matches!(outcome, Outcome::Later) {
+                    self.spent.pop_back(); // none was made
                 }
                 if let Outcome::HostRead { controller, host, began_at } = outcome {
                     let host = vec![(host.name, host.id, host.variables)];
@@ -267,13 +268,13 @@ impl Actor {
                 self.spent.push_back(now);
             }
             if let Some(watched) = self.register.watched_mut(request) {
-                watched.is_mending = true;
+                watched.mending = Some(if is_remediation { Mending::Request } else { Mending::Inventory });
             }
         }
     }
 
     fn order(&self, request: &RequestId, mend: Mend) -> Option<Order> {
-        let watched = self.register.watched(request).filter(|watched| !watched.is_mending)?;
+        let watched = self.register.watched(request).filter(|watched| watched.mending.is_none())?;
         let vm = self.register.seen(watched).cloned();
         let (desired, watch) = (watched.desired.clone(), watched.watch.clone());
         Some(Order { request: request.clone(), desired: Box::new(desired), watch: Box::new(watch), vm, mend })

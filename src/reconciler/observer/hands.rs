@@ -185,10 +185,11 @@ impl Hands {
             traceparent: None,
             remedies: Some(remedies),
         };
-        // One remediation for a finding, whatever happens between this and the note of it.
+        // One remediation until it is noted, whatever happens in between; asked for again after that, another.
         let opened =
             findings.iter().map(|finding| finding.opened_at.as_microsecond()).max().unwrap_or_default();
-        let key = json!([REMEDIATION_SOURCE, order.request, fields, opened]).to_string();
+        let noted = order.watch.remediations.len();
+        let key = json!([REMEDIATION_SOURCE, order.request, fields, opened, noted]).to_string();
         let keys = AdmissionKeys { request_key: Some(key), ..AdmissionKeys::default() };
         let events = vec![Event::Received(Box::new(received))];
         let id = match self.journal.admit(Admission { id: id.clone(), at: now, events, keys }).await {

@@ -58,8 +58,15 @@ pub(super) struct Watched {
     /// The managed object under which it was last seen.
     pub moid: String,
     pub absence: Option<Absence>,
-    /// Hands are on it.
-    pub is_mending: bool,
+    /// Hands are on it; whether they are to make a request.
+    pub mending: Option<Mending>,
+}
+
+/// What hands do with a VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mending {
+    Inventory,
+    Request,
 }
 
 /// vCenter does not know the VM.
@@ -107,7 +114,7 @@ impl Register {
             seq: state.seq,
             memory: Memory::default(),
             absence: None,
-            is_mending: false,
+            mending: None,
         };
         self.watched.insert(state.id.clone(), watched);
         self.retie(&desired);

@@ -75,6 +75,10 @@ async fn a_person_has_a_field_brought_back_that_the_policy_only_reports() {
     json(&rig, &["drift", "repair", "web112", "cpu"]);
     let after = until_in_sync(&rig, &id).await;
     assert_eq!(after.watch.remediations.len(), 1);
+    set_cpu(&rig, &id, 8);
+    until_finding(&rig, &id, "cpu").await;
+    json(&rig, &["drift", "repair", "web112", "cpu"]);
+    until(&rig, &id, "mended once more", |state| state.watch.remediations.len() == 2).await;
     let story = causeway(&rig, &["request", "list"]).1;
     assert!(story.contains(after.watch.remediations.first().expect("one").as_str()), "{story}");
     rig.stop().await;
