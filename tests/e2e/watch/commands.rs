@@ -1,9 +1,13 @@
 //! The commands about VMs under watch, as a person or a script meets them.
 
 use std::process::Command;
+use std::sync::Arc;
 
+use causeway::bridge::plan_once;
+use causeway::clock::{SharedClock, SystemClock};
 use causeway::demo::Rig;
 use causeway::vm_request::RequestId;
+use causeway::vm_request::watch::DriftVerdict;
 use causeway::vm_request::watch::policy::Response;
 use serde_json::Value;
 
@@ -81,6 +85,32 @@ async fn a_person_has_a_field_brought_back_that_the_policy_only_reports() {
     until(&rig, &id, "mended once more", |state| state.watch.remediations.len() == 2).await;
     let story = causeway(&rig, &["request", "list"]).1;
     assert!(story.contains(after.watch.remediations.first().expect("one").as_str()), "{story}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_what_would_be_done_changes_nothing_and_is_the_same_text_twice() {
+    let (rig, id) = drifted(114, "web114").await;
+    let told = crate::live::events(&rig, &id).await.len();
+    let mut config = rig.config().clone();
+    config.watch.rules = vec![rule(Response::Remediate, &[DriftVerdict::VcenterChanged])];
+    config.watch.stopped_vcenters = vec![config.vcenters[0].name.clone()];
+    let clock: SharedClock = Arc::new(SystemClock);
+    let plan = plan_once(&config, &clock).await.expect("a plan");
+    let lines: Vec<String> = plan
+        .items
+        .iter()
+        .map(|item| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            let sides = [text(&item.asked), text(&item.inventory), text(&item.vcenter)].join(" / ");
+            let would = format!("{}: {}; but {}", item.would.name(), text(&item.how), text(&item.but));
+            format!("{} {} {} [{sides}] {would}", item.vm_name, item.field, item.verdict.name())
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @"web114 cpu vcenter_changed [2 / - / 8] remediate: stages vm_provision, inventory_write, validation; but the stop switch is set");
+    assert_eq!((plan.compared, plan.unread.len()), (1, 0));
+    assert_eq!(plan_once(&config, &clock).await.expect("a plan"), plan);
+    assert_eq!(crate::live::events(&rig, &id).await.len(), told, "nothing was written");
     rig.stop().await;
 }
 
